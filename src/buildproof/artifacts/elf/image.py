@@ -1,0 +1,222 @@
+"""An ELF file's headers as they stand in it: read, not judged.
+
+Names are those of the System V gABI, chapters 4 and 5, and of elf(5). Everything is read when it is first asked for,
+and raises OutOfFileError where it is not there. All targets are little-endian, and so is all that is read here.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from functools import cached_property
+from typing import NamedTuple
+
+from buildproof.artifacts.content import Content
+from buildproof.artifacts.reader import Reader
+from buildproof.targets import Target
+
+CLASS_32, CLASS_64 = 1, 2
+PF_X = 1
+SHF_EXECINSTR = 4
+
+_HEADER = {CLASS_32: struct.Struct("<16sHHIIIIIHHHHHH"), CLASS_64: struct.Struct("<16sHHIQQQIHHHHHH")}
+_SEGMENT = {CLASS_32: struct.Struct("<IIIIIIII"), CLASS_64: struct.Struct("<IIQQQQQQ")}
+_SECTION = {CLASS_32: struct.Struct("<IIIIIIIIII"), CLASS_64: struct.Struct("<IIQQQQIIQQ")}
+_DYNAMIC = {CLASS_32: struct.Struct("<II"), CLASS_64: struct.Struct("<QQ")}
+_U16 = struct.Struct("<H")
+
+
+class ObjectType(IntEnum):
+    """e_type."""
+
+    REL = 1
+    EXEC = 2
+    DYN = 3
+    CORE = 4
+
+
+class SegmentType(IntEnum):
+    """p_type, where a rule asks for it."""
+
+    LOAD = 1
+    DYNAMIC = 2
+    INTERP = 3
+    NOTE = 4
+    PHDR = 6
+    TLS = 7
+    GNU_EH_FRAME = 0x6474E550
+    GNU_STACK = 0x6474E551
+    GNU_RELRO = 0x6474E552
+    GNU_PROPERTY = 0x6474E553
+
+
+class SectionType(IntEnum):
+    """sh_type, where a rule asks for it."""
+
+    NULL = 0
+    STRTAB = 3
+    NOBITS = 8
+
+
+class DynamicTag(IntEnum):
+    """d_tag, where a rule asks for it."""
+
+    NULL = 0
+    NEEDED = 1
+    FLAGS_1 = 0x6FFFFFFB
+
+
+class Header(NamedTuple):
+    """Elf32_Ehdr or Elf64_Ehdr."""
+
+    ident: bytes
+    type: int
+    machine: int
+    version: int
+    entry: int
+    phoff: int
+    shoff: int
+    flags: int
+    ehsize: int
+    phentsize: int
+    phnum: int
+    shentsize: int
+    shnum: int
+    shstrndx: int
+
+
+class Segment(NamedTuple):
+    """Elf32_Phdr or Elf64_Phdr."""
+
+    number: int  # from 0, as readelf counts
+    position: int  # of this header in the file
+    type: int
+    flags: int
+    offset: int
+    vaddr: int
+    filesz: int
+    memsz: int
+    align: int
+
+    def __str__(self) -> str:
+        known = self.type in SegmentType.__members__.values()
+        return f"segment {self.number} ({SegmentType(self.type).name if known else f'type {self.type:#x}'})"
+
+    @property
+    def file_end(self) -> int:
+        """File offset behind the segment."""
+        return self.offset + self.filesz
+
+    @property
+    def executable(self) -> bool:
+        """PF_X."""
+        return bool(self.flags & PF_X)
+
+
+class Section(NamedTuple):
+    """Elf32_Shdr or Elf64_Shdr."""
+
+    number: int
+    position: int  # of this header in the file
+    type: int
+    flags: int
+    offset: int
+    size: int
+    link: int
+
+    def __str__(self) -> str:
+        return f"section {self.number}"
+
+    @property
+    def file_size(self) -> int:
+        """Bytes that stand in the file."""
+        return 0 if self.type in (SectionType.NULL, SectionType.NOBITS) else self.size
+
+
+class ElfImage:
+    """One ELF file: its bytes and what its headers say, in the class that it states."""
+
+    def __init__(self, reader: Reader, content: Content, target: Target) -> None:
+        self.reader = reader
+        self.content = content
+        self.target = target
+
+    @cached_property
+    def ident(self) -> bytes:
+        """e_ident."""
+        return self.reader.read(0, 16, "the ELF identification")
+
+    @property
+    def header_size(self) -> int:
+        """Bytes of the ELF header in the stated class, or of the larger one where the class is nonsense."""
+        return _HEADER[CLASS_32 if self.ident[4] == CLASS_32 else CLASS_64].size
+
+    @cached_property
+    def machine(self) -> int:
+        """e_machine, which stands at the same place in both classes."""
+        return int(self.reader.unpack(_U16, 18, "e_machine")[0])
+
+    @cached_property
+    def header(self) -> Header:
+        """The ELF header."""
+        return Header(*self.reader.unpack(_HEADER[self.ident[4]], 0, "the ELF header"))
+
+    @property
+    def segment_entry_size(self) -> int:
+        """Bytes of a program header."""
+        return _SEGMENT[self.ident[4]].size
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """The program headers, in file order."""
+        layout, start = _SEGMENT[self.ident[4]], self.header.phoff
+        entries = self.reader.table(layout, start, self.header.phnum, "the program header table")
+        if self.ident[4] == CLASS_32:
+            entries = [(e[0], e[6], e[1], e[2], e[3], e[4], e[5], e[7]) for e in entries]
+        return tuple(
+            Segment(index, start + index * layout.size, e[0], e[1], e[2], e[3], e[5], e[6], e[7])
+            for index, e in enumerate(entries)
+        )
+
+    @cached_property
+    def loads(self) -> tuple[Segment, ...]:
+        """The segments that are mapped: PT_LOAD."""
+        return tuple(segment for segment in self.segments if segment.type == SegmentType.LOAD)
+
+    def segment(self, kind: SegmentType) -> Segment | None:
+        """The first segment of this type."""
+        return next((segment for segment in self.segments if segment.type == kind), None)
+
+    @property
+    def section_entry_size(self) -> int:
+        """Bytes of a section header."""
+        return _SECTION[self.ident[4]].size
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The section headers; none where the file has no section header table."""
+        if not self.header.shoff:
+            return ()
+        layout, start = _SECTION[self.ident[4]], self.header.shoff
+        # Extended numbering: from 0xff00 sections on, the number stands in the first header's sh_size.
+        first = self.reader.table(layout, start, 1, "the section header table")[0]
+        entries = self.reader.table(layout, start, self.header.shnum or first[5], "the section header table")
+        return tuple(
+            Section(index, start + index * layout.size, e[1], e[2], e[4], e[5], e[6]) for index, e in enumerate(entries)
+        )
+
+    @property
+    def section_names(self) -> int:
+        """Index of the section that holds the sections' names; 0 for none."""
+        extended = self.header.shstrndx == 0xFFFF and self.sections
+        return self.sections[0].link if extended else self.header.shstrndx
+
+    @cached_property
+    def dynamic(self) -> tuple[tuple[int, int], ...]:
+        """Tag and value of the entries of PT_DYNAMIC, the final DT_NULL and what follows it included."""
+        segment = self.segment(SegmentType.DYNAMIC)
+        if segment is None:
+            return ()
+        layout = _DYNAMIC[self.ident[4]]
+        entries = self.reader.table(layout, segment.offset, segment.filesz // layout.size, "the dynamic section")
+        return tuple((int(tag), int(value)) for tag, value in entries)

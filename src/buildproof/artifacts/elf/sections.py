@@ -1,0 +1,78 @@
+"""The section header table: the kernel does not need it, but a linker writes it last, so that it tells of a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from buildproof.artifacts.elf.image import CLASS_64, ElfImage, SectionType
+from buildproof.artifacts.reader import span
+from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
+
+
+def no_sections(image: ElfImage) -> str | None:
+    """Why rules about sections do not apply, or None."""
+    return None if image.header.shoff else "the file has no section header table"
+
+
+def _table(image: ElfImage) -> Iterator[Problem]:
+    if image.header.shentsize != image.section_entry_size:
+        yield Problem(
+            message=f"the file announces section headers of {image.header.shentsize} bytes",
+            offset=58 if image.ident[4] == CLASS_64 else 46,
+            expected=str(image.section_entry_size),
+            actual=str(image.header.shentsize),
+        )
+        return
+    names = image.section_names
+    if not image.sections:
+        yield Problem(
+            message=f"the section header table at {image.header.shoff:#x} has no entries",
+            offset=image.header.shoff,
+            expected="at least one",
+            actual="0",
+        )
+    elif names and (names >= len(image.sections) or image.sections[names].type != SectionType.STRTAB):
+        where = image.sections[names].position if names < len(image.sections) else image.header.shoff
+        yield Problem(
+            message=f"the table of section names is section {names}, which is no string table: the section header "
+            f"table at {image.header.shoff:#x} was not written, or e_shstrndx is wrong",
+            offset=where,
+            expected=f"a section below {len(image.sections)}, of type SHT_STRTAB",
+            actual=f"section {names}"
+            + (f" of type {image.sections[names].type:#x}" if names < len(image.sections) else ""),
+        )
+
+
+def _data(image: ElfImage) -> Iterator[Problem]:
+    for section in image.sections:
+        end = section.offset + section.file_size
+        if section.file_size and end > image.reader.size:
+            yield Problem(
+                message=f"{section} ends at {end:#x}, but the file has only {image.reader.size} bytes "
+                f"({image.reader.size:#x})",
+                offset=section.position,
+                expected=f"{span(section.offset, end)} inside the file",
+                actual=f"{image.reader.size} bytes",
+            )
+
+
+RULES: tuple[Rule[ElfImage], ...] = (
+    Rule(
+        id="elf-section-table",
+        title="the section header table lies in the file and knows where the sections' names are",
+        source='System V gABI, ch. 4 "Sections"',
+        mend=REBUILD,
+        judge=_table,
+        applies=no_sections,
+        needs=("elf-load-data",),
+    ),
+    Rule(
+        id="elf-section-data",
+        title="the bytes of every section lie inside the file",
+        source='System V gABI, ch. 4 "Sections"',
+        mend=CUT,
+        judge=_data,
+        applies=no_sections,
+        needs=("elf-section-table",),
+    ),
+)

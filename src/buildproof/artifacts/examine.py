@@ -1,0 +1,79 @@
+"""One file against the target that it was built for."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from buildproof.artifacts import elf, file, pe
+from buildproof.artifacts.content import Content, read_through
+from buildproof.artifacts.file import Candidate
+from buildproof.artifacts.reader import Reader
+from buildproof.artifacts.rule import Rule, judge
+from buildproof.evidence import Artifact, Check, CheckStatus
+from buildproof.targets import Format, Target
+
+RULES: dict[Format | None, tuple[Rule[Any], ...]] = {None: file.RULES, Format.PE: pe.RULES, Format.ELF: elf.RULES}
+"""Every rule: those for any file under None, then each format's own, in the order in which they are asked."""
+
+_HEAD = 512
+
+
+def examine(path: Path, target: Target, name: str) -> Artifact:
+    """Judge the file at `path`, which a build for `target` calls `name`.
+
+    A file that is missing, unreadable or of another format has a failing check; nothing is raised for it, and the
+    rules of the format are then not asked. The file is read once, whatever its size, and must not be cut by others
+    meanwhile: it is looked at through a mapping.
+    """
+    size: int | None = None
+    content: Content | None = None
+    try:
+        with _opened(path) as opened:
+            size = os.fstat(opened.fileno()).st_size
+            content = read_through(opened)
+            checks = _checks(opened, content, target)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        checks = judge(file.RULES, Candidate(target=target, unreadable=_reason(error)))[:1]
+    return Artifact(
+        path=name,
+        size=size,
+        sha256=content.sha256 if content else None,
+        format=target.binary_format,
+        machine=target.machine,
+        checks=checks,
+    )
+
+
+def _opened(path: Path) -> BinaryIO:
+    # O_NONBLOCK: opening a FIFO must not wait for somebody who writes to it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    kind = "directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "device, pipe or socket"
+    os.close(descriptor)
+    raise OSError(f"it is a {kind}, not a file")
+
+
+def _checks(opened: BinaryIO, content: Content, target: Target) -> tuple[Check, ...]:
+    opened.seek(0)
+    checks = judge(file.RULES, Candidate(target=target, content=content, head=opened.read(_HEAD)))
+    if any(check.status is CheckStatus.FAIL for check in checks):
+        return checks
+    with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        if len(mapped) != content.size:
+            raise OSError(f"it changed while it was read, from {content.size} to {len(mapped)} bytes")
+        reader = Reader(mapped)
+        if target.binary_format is Format.PE:
+            return checks + judge(pe.RULES, pe.PeImage(reader, content, target))
+        return checks + judge(elf.RULES, elf.ElfImage(reader, content, target))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "the artifact does not exist"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"the artifact cannot be read: {reason}"

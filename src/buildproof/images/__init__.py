@@ -1,0 +1,5 @@
+"""Builder images: made from their Dockerfiles, tagged by a hash of all that goes in, so that none is built twice."""
+
+from buildproof.images.store import Images
+
+__all__ = ["Images"]

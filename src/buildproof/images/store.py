@@ -1,0 +1,167 @@
+"""Find, make or pull the images that builds need."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from buildproof import labels
+from buildproof.builder import BuildContext, Builder
+from buildproof.engine import ContainerSpec, Engine
+from buildproof.errors import EngineError, ImageError, Place
+from buildproof.images.bootstrap import bootstrap, suite_of
+from buildproof.images.context import Context
+from buildproof.images.dockerfile import instructions, with_parents
+from buildproof.layout import user_cache
+from buildproof.resources import dockerfiles
+
+OURS = "buildproof/"
+_STEP = re.compile(r"^Step (\d+)/\d+ : ")
+_KEEP_LAST = 25
+_HASH_DIGITS = 16
+_TOOLCHAIN_S = 120.0
+_SIGN_OF_LIFE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image the engine has: `reference` as tagged, `id` as the engine knows it."""
+
+    reference: str
+    id: str
+
+
+class Images:
+    """The images of one run. `progress` gets a line now and then while something takes long."""
+
+    def __init__(self, engine: Engine, *, ca_bundle: Path | None, progress: Callable[[str], None]) -> None:
+        self._engine, self._ca_bundle, self._progress = engine, ca_bundle, progress
+        self._known: dict[str, Image] = {}
+
+    def for_builder(self, builder: Builder) -> Image:
+        """The image of a builder: made when it has a build context, else found or pulled."""
+        if builder.build is None:
+            return self.named(builder.image or "", builder.place)
+        repository = (builder.image or f"{OURS}{builder.name}").partition(":")[0]
+        return self._make(repository, builder.build)
+
+    def named(self, reference: str, where: Place | None = None) -> Image:
+        """An image by name: `buildproof/NAME` is made from the shipped folder NAME, all others come from outside."""
+        if reference in self._known:
+            return self._known[reference]
+        folder = dockerfiles() / reference.removeprefix(OURS)
+        if reference.startswith(OURS) and (folder / "Dockerfile").is_file():
+            build = BuildContext(context=folder, dockerfile=folder / "Dockerfile", args={}, target=None)
+            image = self._make(reference, build)
+        else:
+            image = self._from_outside(reference, where)
+        self._known[reference] = image
+        return image
+
+    def toolchain(self, image: Image, commands: dict[str, str]) -> dict[str, str]:
+        """Version of each tool in the image, asked once per image: the first line that its command prints."""
+        kept = user_cache() / "toolchains" / f"{image.id.removeprefix('sha256:')}.json"
+        try:
+            known: dict[str, str] = json.loads(kept.read_text())
+        except (OSError, ValueError):
+            known = {}
+        if missing := {name: command for name, command in commands.items() if name not in known}:
+            known |= self._ask_versions(image, missing)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(known))
+        return {name: known[name] for name in commands}
+
+    def _ask_versions(self, image: Image, commands: dict[str, str]) -> dict[str, str]:
+        mark = "--buildproof--"
+        script = "\n".join(f"echo {mark}; ( {command} ) 2>&1 | head -n 1" for command in commands.values())
+        spec = ContainerSpec(image=image.reference, argv=("/bin/sh", "-c", script), labels=labels.of("toolchain"))
+        container = self._engine.create(spec)
+        try:
+            output = bytearray()
+            self._engine.run_to_end(container, output.extend, timeout_s=_TOOLCHAIN_S)
+        finally:
+            self._engine.remove(container)
+        answers = [part.strip() for part in output.decode("utf-8", "replace").split(mark)[1:]]
+        return dict(zip(commands, answers, strict=False))
+
+    # -- from outside -------------------------------------------------------------------------------
+
+    def _from_outside(self, reference: str, where: Place | None) -> Image:
+        if image_id := self._engine.image_id(reference):
+            return Image(reference, image_id)
+        suite = suite_of(reference)
+        ours = f"{OURS}bootstrap:{suite}" if suite else None
+        if ours and (image_id := self._engine.image_id(ours)):
+            return Image(ours, image_id)
+        with self._lock(reference):
+            self._progress(f"pulling {reference}")
+            if self._engine.pull(reference):
+                return self._present(reference)
+            if not (ours and suite):
+                raise ImageError(
+                    f"the engine has no image {reference}, and no registry gave it one",
+                    where=where,
+                    next_step=f"`docker pull {reference}` shows why; or give the builder a `build:` of its own",
+                )
+            if not self._engine.image_id(ours):
+                self._progress(f"no registry answers: making {ours} from Debian packages")
+                bootstrap(self._engine, suite, ours, self._progress)
+            return self._present(ours)
+
+    def _present(self, reference: str) -> Image:
+        image_id = self._engine.image_id(reference)
+        if not image_id:
+            raise ImageError(f"the image {reference} was made, and is not there")
+        return Image(reference, image_id)
+
+    # -- made here ----------------------------------------------------------------------------------
+
+    def _make(self, repository: str, build: BuildContext) -> Image:
+        try:
+            text = build.dockerfile.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImageError(f"cannot read the Dockerfile: {error}", where=Place(build.dockerfile)) from error
+        resolved = with_parents(text, build.args, lambda ref: self.named(ref, Place(build.dockerfile)).reference)
+        context = Context(build, resolved)
+        tag = context.digest()[:_HASH_DIGITS]
+        reference = f"{repository}:{tag}"
+        with self._lock(reference):
+            if not self._engine.image_id(reference):
+                self._build(reference, build, context, resolved)
+                self._engine.tag(reference, repository, "latest")  # for `docker compose run` by hand
+            return self._present(reference)
+
+    def _build(self, reference: str, build: BuildContext, context: Context, dockerfile: str) -> None:
+        self._progress(f"building {reference}")
+        steps = instructions(dockerfile)
+        step, said, told_at = 0, list[str](), time.monotonic()
+        try:
+            with context.tar(self._ca_bundle) as tar:
+                lines = self._engine.build_image(
+                    tar, reference, args=dict(build.args), labels=labels.of("image"), target=build.target
+                )
+                for line in lines:
+                    if found := _STEP.match(line):
+                        step, said = int(found[1]), []
+                    if found or time.monotonic() - told_at > _SIGN_OF_LIFE_S:
+                        self._progress(line.strip())
+                        told_at = time.monotonic()
+                    said = [*said[1 - _KEEP_LAST :], line]
+        except EngineError as error:
+            place = Place(build.dockerfile, steps[step - 1].line if 0 < step <= len(steps) else None)
+            output = "\n".join(f"    {line}" for line in said)
+            raise ImageError(
+                f"the image {reference} could not be built: {error.what}\n  the last output was:\n{output}", where=place
+            ) from error
+
+    @staticmethod
+    def _lock(reference: str) -> FileLock:
+        folder = user_cache() / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{re.sub(r'[^a-z0-9.-]', '_', reference)}.lock")

@@ -1,0 +1,22 @@
+"""Paths inside containers and on the client: one place, so that every room means the same."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+
+SOURCE = PurePosixPath("/buildproof/src")  # the build's working directory, a volume of its own
+CACHE = PurePosixPath("/buildproof/cache")  # what the fetch step left, mounted read-only into the build
+FETCHED = CACHE / ".buildproof-fetched"  # stands there once the fetch step has succeeded
+CA_BUNDLE = PurePosixPath("/buildproof/ca-bundle.crt")  # in the fetch container alone
+STAGE = PurePosixPath("/buildproof/run")  # where an artifact is started
+
+STATE_FOLDER = ".buildproof"
+
+
+def user_cache() -> Path:
+    """Where downloads and locks are kept between runs: XDG_CACHE_HOME, see the XDG base directory specification."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    folder = (Path(base) if base else Path.home() / ".cache") / "buildproof"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,40 @@
+"""The limits a build runs under: what was asked, and what the kernel says is in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+UNLIMITED = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a builder asks of the engine and the kernel. None means: not asked. Sizes are bytes.
+
+    Names follow the Compose specification's service attributes; `address_space` is RLIMIT_AS, see getrlimit(2),
+    `rlimits` maps a name as in getrlimit(2) without `RLIMIT_`, in lower case, to (soft, hard); -1 is unlimited.
+    """
+
+    memory: int | None = None
+    memory_swap: int | None = None  # memory plus swap, as memswap_limit means it
+    shm: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+    swappiness: int | None = None
+    oom_kill_disable: bool | None = None
+    address_space: int | None = None
+    rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    tmpfs: dict[str, str] = field(default_factory=dict)  # mount point -> options, as `docker run --tmpfs`
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitState:
+    """One limit as asked and as read back from the kernel before the build ran.
+
+    `in_force` is None when the kernel's side could not be read; `why` explains anything but a plain yes.
+    """
+
+    requested: str
+    effective: str | None
+    in_force: bool | None
+    why: str | None = None

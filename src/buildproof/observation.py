@@ -1,0 +1,137 @@
+"""What the probe told about one build, folded event by event into evidence. Pure.
+
+The probe's counters stand in every `state` event, so that a probe or an engine that is lost in the middle leaves the
+last second's truth behind, not nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from buildproof.evidence import Memory, Process, ProcessEnd, Processes, Space, Time
+
+_MOST_FAILED = 20
+
+
+class Observation:
+    """Feed it events in order; ask for evidence at any time."""
+
+    def __init__(self) -> None:
+        self.hello: Mapping[str, Any] | None = None
+        self.limits: Mapping[str, Any] | None = None
+        self.started = False
+        self.state: Mapping[str, Any] = {}
+        self.sample: Mapping[str, Any] = {}
+        self._signalled: list[ProcessEnd] = []
+        self._failed: list[ProcessEnd] = []
+
+    def feed(self, event: Mapping[str, Any]) -> None:
+        """Take in one event; kinds that are not known are passed over, for an older client may meet a newer probe."""
+        match event.get("event"):
+            case "hello":
+                self.hello = event
+            case "limits":
+                self.limits = event
+            case "started":
+                self.started = True
+            case "state":
+                self.state = event
+            case "sample":
+                self.sample = event
+            case "signalled":
+                self._signalled.append(_end(event))
+            case "failed":
+                self._failed = [*self._failed[1 - _MOST_FAILED :], _end(event)]
+
+    @property
+    def final(self) -> bool:
+        """Whether the command has ended and its last counters are in."""
+        return bool(self.state.get("final"))
+
+    @property
+    def accounting_refused(self) -> str | None:
+        """Why the kernel refused process accounting, or None when it is on."""
+        return None if self.hello is None else self.hello.get("accounting_refused")
+
+    @property
+    def accounting_gap(self) -> str | None:
+        """Why records of ended processes may be missing, or None when they are complete."""
+        if self.state.get("accounting_suspended"):
+            return "the accounting file's file system was nearly full: the kernel may have suspended accounting"
+        if self.state.get("accounting_unreadable"):
+            return f"{self.state['accounting_unreadable']} accounting records were of an unknown version"
+        return None
+
+    def _counter(self, name: str, *, since_start: bool = False) -> int | None:
+        value = (self.state.get("counters") or {}).get(name)
+        if value is None or not since_start:
+            return value
+        return int(value) - int((self.state.get("counters_at_start") or {}).get(name) or 0)
+
+    def memory(self) -> Memory:
+        """The memory part; `limit` as read back from the kernel."""
+        limit = ((self.limits or {}).get("cgroup") or {}).get("memory")
+        charged, hits = self._counter("charged_peak"), self._counter("limit_hits", since_start=True)
+        saturated = (
+            None if hits is None else hits > 0 or (limit is not None and charged is not None and charged >= limit)
+        )
+        return Memory(
+            limit=limit,
+            charged_peak=charged,
+            demand_peak=self.state.get("demand_peak"),
+            demand_peak_at_s=self.state.get("demand_peak_at_s"),
+            swap_peak=self.state.get("swap_peak"),
+            oom_kills=self._counter("oom_kills", since_start=True),
+            limit_hits=hits,
+            saturated=saturated,
+            sample_interval_ms=self.state.get("longest_gap_ms"),
+            samples=int(self.state.get("samples") or 0),
+        )
+
+    def time(self, *, wall_s: float | None, limit_s: float | None) -> Time:
+        """The time part; `wall_s` is the client's clock, replaced by the kernel's where the command's record is in."""
+        command = self.state.get("command") or {}
+        cpu, throttled = (self._counter(name, since_start=True) for name in ("cpu_us", "throttled_us"))
+        return Time(
+            wall_s=command.get("elapsed_s", wall_s),
+            cpu_s=None if cpu is None else cpu / 1e6,
+            throttled_s=None if throttled is None else throttled / 1e6,
+            limit_s=limit_s,
+        )
+
+    def processes(self, *, until_s: float | None) -> Processes:
+        """The process part, without the ends after `until_s`: those were the harness's own doing."""
+
+        def own(ends: list[ProcessEnd]) -> tuple[ProcessEnd, ...]:
+            return tuple(end for end in ends if until_s is None or end.at_s <= until_s)
+
+        return Processes(
+            exited=self.state.get("exited"),
+            signalled=own(self._signalled),
+            failed=own(self._failed),
+            top=tuple(map(_process, self.state.get("top") or ())),
+            leftover=tuple(map(_process, self.state.get("leftover") or ())),
+            peak_pids=self._counter("pids_peak") or self.state.get("peak_pids"),
+        )
+
+    def space(self) -> dict[str, Space]:
+        """The space part, by mount point."""
+        return {
+            mount["mount"]: Space(
+                size=mount["size"],
+                min_free=mount["min_free"],
+                min_free_at_s=round(mount["min_free_at_s"], 3),
+                min_free_inodes=mount["min_free_inodes"],
+            )
+            for mount in self.state.get("space") or ()
+            if mount["min_free"] is not None
+        }
+
+
+def _end(event: Mapping[str, Any]) -> ProcessEnd:
+    return ProcessEnd(**{name: event[name] for name in ProcessEnd.__dataclass_fields__})
+
+
+def _process(facts: Mapping[str, Any]) -> Process:
+    return Process(**{name: facts[name] for name in Process.__dataclass_fields__})

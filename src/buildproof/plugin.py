@@ -1,0 +1,290 @@
+"""The pytest plugin: options, markers, parametrization. Thin: the work is the session's, the words the summary's."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildproof.errors import BuildproofError, ExitCode
+from buildproof.targets import Target
+
+if TYPE_CHECKING:
+    from buildproof.plan import Build
+    from buildproof.proof import Proof
+    from buildproof.session import Session
+
+SUITE = Path(__file__).with_name("suite.py")
+_MANIFEST = "buildproof.toml"
+_WORKER_FOLDER = "buildproof_folder"
+_BUILDS = pytest.StashKey[dict[tuple[Path, ...], "tuple[Build, ...]"]]()
+_SESSION = pytest.StashKey["Session"]()
+_BAD_INPUT = pytest.StashKey[BuildproofError]()
+_ARGUMENT = "proof"
+
+
+# -- options ------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options, each with its ini twin where it makes sense."""
+    group = parser.getgroup("buildproof", "prove that native projects cross-compile")
+    group.addoption(
+        "--project", action="append", type=Path, metavar="PATH", dest="buildproof_projects",
+        help="a buildproof.toml, or a folder with some below it; may be given several times (ini: buildproof_projects)",
+    )  # fmt: skip
+    group.addoption(
+        "--tier", choices=("gate", "nightly"), default="gate", dest="buildproof_tier",
+        help="gate: what every pull request must pass (default); nightly: the full matrix with all profiles",
+    )  # fmt: skip
+    group.addoption(
+        "--ca-bundle", metavar="PATH", dest="buildproof_ca_bundle",
+        help="CA certificates for image builds and the fetch step, or `off` (default: SSL_CERT_FILE, else the host's)",
+    )  # fmt: skip
+    parser.addini("buildproof_projects", "projects that the suite verifies", type="paths", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers, and take SIGTERM as Ctrl-C, so that teardown happens."""
+    for platform in sorted({target.platform for target in Target}):
+        config.addinivalue_line("markers", f"{platform}: builds for {platform}")
+    config.addinivalue_line("markers", "gate: builds that every pull request must pass")
+    config.addinivalue_line("markers", "nightly: builds of the full matrix alone (see --tier)")
+    config.stash[_BUILDS] = {}
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _as_interrupt)
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("SIGTERM")
+
+
+# -- collection ---------------------------------------------------------------------------------------
+
+
+class ManifestFile(pytest.File):
+    """A collected `buildproof.toml`: the suite, for the builds of that manifest."""
+
+    def collect(self) -> Iterator[pytest.Module]:
+        """The suite as a module below this file."""
+        yield pytest.Module.from_parent(self, path=SUITE, nodeid=f"{self.nodeid}::suite")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ManifestFile | None:
+    """Collect every manifest that pytest comes upon."""
+    if file_path.name != _MANIFEST:
+        return None
+    collected: ManifestFile = ManifestFile.from_parent(parent, path=file_path)
+    return collected
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Pass over build trees: they carry a tag by the Cache Directory Tagging Specification, as cargo's target does."""
+    return True if (collection_path / "CACHEDIR.TAG").is_file() else None
+
+
+def _manifests_of(metafunc: pytest.Metafunc) -> tuple[Path, ...]:
+    manifest = metafunc.definition.getparent(ManifestFile)
+    if manifest is not None:
+        return (manifest.path,)
+    return _chosen_projects(metafunc.config)
+
+
+def _chosen_projects(config: pytest.Config) -> tuple[Path, ...]:
+    """What `--project` names, relative to where the person stood (`./verify` tells), else what the ini names."""
+    stood = Path(os.environ.get("BUILDPROOF_INVOKED_FROM") or config.invocation_params.dir)
+    named: list[Path] | None = config.getoption("buildproof_projects")
+    return tuple(stood / path for path in named) if named else tuple(config.getini("buildproof_projects"))
+
+
+def _builds_of(config: pytest.Config, paths: tuple[Path, ...]) -> tuple[Build, ...]:
+    """The builds under `paths`; none, and the error kept for `_stop_for_bad_input`, when a manifest cannot be read."""
+    from buildproof.discovery import load  # noqa: PLC0415 (an import that only a run with builds pays for)
+
+    known = config.stash[_BUILDS]
+    if paths not in known:
+        try:
+            known[paths] = load(paths)
+        except BuildproofError as error:
+            known[paths] = ()
+            config.stash[_BAD_INPUT] = error
+    return known[paths]
+
+
+def _stop_for_bad_input(config: pytest.Config) -> None:
+    """End the run with the one message that matters: inside of a collector pytest would wrap it in a traceback."""
+    error = config.stash.get(_BAD_INPUT, None)
+    if error:
+        pytest.exit(str(error), returncode=error.exit_code)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per claim and build."""
+    if _ARGUMENT not in metafunc.fixturenames:
+        return
+    builds = _builds_of(metafunc.config, _manifests_of(metafunc))
+    if metafunc.function.__name__ == "test_starts":
+        builds = tuple(build for build in builds if build.starts)
+    cells = [
+        pytest.param(
+            build,
+            id=build.id,
+            marks=[
+                getattr(pytest.mark, build.platform),
+                getattr(pytest.mark, build.tier.value),
+                pytest.mark.xdist_group(build.id),
+            ],
+        )
+        for build in builds
+    ]
+    metafunc.parametrize(_ARGUMENT, cells, indirect=True)
+
+
+def _build_of(item: pytest.Item) -> Build | None:
+    callspec = getattr(item, "callspec", None)
+    build: Build | None = callspec.params.get(_ARGUMENT) if callspec else None
+    return build
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep a build's claims together, and leave the nightly builds to `--tier nightly`."""
+    _stop_for_bad_input(config)
+    first_seen: dict[str, int] = {}
+    order: dict[pytest.Item, int] = {}
+    for index, item in enumerate(items):
+        build = _build_of(item)
+        order[item] = first_seen.setdefault(build.id, index) if build else index
+    items.sort(key=lambda item: order[item])
+    if config.getoption("buildproof_tier") == "gate" and "nightly" not in (config.option.markexpr or ""):
+        late = [item for item in items if (build := _build_of(item)) and build.tier.value == "nightly"]
+        if late:
+            config.hook.pytest_deselected(items=late)
+            items[:] = [item for item in items if item not in set(late)]
+
+
+# -- the run ------------------------------------------------------------------------------------------
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and config.get_verbosity() >= 0:
+        reporter.ensure_newline()
+        reporter.write_line(text)
+
+
+def _session(config: pytest.Config) -> Session:
+    """The run's session: the controller's makes the folder, a worker's is told which it is."""
+    from buildproof.ca import ca_bundle  # noqa: PLC0415
+    from buildproof.runfolder import RunFolder  # noqa: PLC0415
+    from buildproof.session import Session  # noqa: PLC0415
+
+    if _SESSION not in config.stash:
+        told = getattr(config, "workerinput", {}).get(_WORKER_FOLDER)
+        folder = RunFolder(Path(told)) if told else RunFolder.reserve(config.rootpath)
+        bundle = ca_bundle(config.getoption("buildproof_ca_bundle"))
+        config.stash[_SESSION] = Session(folder, ca_bundle=bundle, say=lambda text: _say(config, text))
+    return config.stash[_SESSION]
+
+
+def _prepare(config: pytest.Config, builds: dict[str, Build]) -> None:
+    if not builds:
+        return
+    try:
+        session = _session(config)
+        session.folder.open()
+        session.prepare(tuple(builds.values()))
+    except BuildproofError as error:
+        pytest.exit(str(error), returncode=error.exit_code)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Check the engine and have the images before the first test: not for `--collect-only`, not in xdist's workers."""
+    config = session.config
+    if config.option.collectonly or hasattr(config, "workerinput") or session.testsfailed:
+        return
+    _prepare(config, {build.id: build for item in session.items if (build := _build_of(item))})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker which folder the run has; bad input stops the run here, before workers trip over it."""
+    _builds_of(node.config, _chosen_projects(node.config))
+    _stop_for_bad_input(node.config)
+    node.workerinput[_WORKER_FOLDER] = str(_session(node.config).folder.path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Under xdist the controller collects nothing itself: it learns from the first worker which builds were chosen."""
+    config = node.config
+    if config.option.collectonly or (config.stash.get(_SESSION, None) and config.stash[_SESSION].prepared):
+        return
+    _prepare(config, _builds_named(config, ids))
+
+
+def _builds_named(config: pytest.Config, ids: list[str]) -> dict[str, Build]:
+    """The builds that node ids speak of: `…test_builds[launcher-windows]`, with `@group` behind it under xdist."""
+    found: dict[str, Build] = {}
+    for node_id in ids:
+        file, _, rest = node_id.partition("::")
+        name = rest.partition("[")[2].partition("]")[0]
+        paths = (config.rootpath / file,) if Path(file).name == _MANIFEST else _chosen_projects(config)
+        build = next((build for build in _builds_of(config, paths) if build.id == name), None) if name else None
+        if build:
+            found[build.id] = build
+    return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Keep a build's claims on one worker: `-n 2` alone would spread them, and the others would only wait."""
+    if getattr(config.option, "numprocesses", None) and getattr(config.option, "dist", "no") in {"no", "load"}:
+        config.option.dist = "loadgroup"
+
+
+@pytest.fixture
+def proof(request: pytest.FixtureRequest) -> Proof:
+    """One build of the matrix, run when the first claim about it is asked."""
+    from buildproof.proof import Proof  # noqa: PLC0415
+
+    return Proof(request.param, _session(request.config).outcome)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Close the record; a run that failed because of a build ends with the exit code of the gravest family."""
+    from buildproof.summary import exit_code_of  # noqa: PLC0415
+
+    config = session.config
+    if hasattr(config, "workerinput") or _SESSION not in config.stash:
+        return
+    try:
+        record = config.stash[_SESSION].close()
+    except BuildproofError as error:
+        _say(config, str(error))
+        return
+    if record and exitstatus in {ExitCode.PASSED, ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        code = exit_code_of(record)
+        if code:
+            session.exitstatus = code
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One row per build, the failing verdicts in full, and where the record lies."""
+    from buildproof.summary import told  # noqa: PLC0415
+
+    if _SESSION not in config.stash:
+        return
+    folder = config.stash[_SESSION].folder
+    if not (folder.path / "record.json").is_file():
+        return
+    terminalreporter.section("builds")
+    text = told(folder.read(), folder.path, width=terminalreporter._tw.fullwidth, colour=terminalreporter._tw.hasmarkup)  # noqa: SLF001
+    terminalreporter.write(text)

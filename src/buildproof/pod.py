@@ -1,0 +1,375 @@
+"""The pod: a build container and the probe that is PID 1 of its PID namespace. See docs/design.md, "The pod"."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import queue
+import secrets
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import buildproof.probe
+from buildproof import labels
+from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, RlimitRefused
+from buildproof.errors import EngineError
+from buildproof.evidence import Stop
+from buildproof.in_force import compare
+from buildproof.limits import Limits, LimitState
+from buildproof.logs import Log
+from buildproof.observation import Observation
+
+HELLO_S = 30.0
+GATE_S = 60.0
+LAST_COUNTERS_S = 5.0
+ENDING_S = 60.0
+PROBE_DEADLINE_GRACE_S = 120.0
+
+# Runs in the builder's own /bin/sh: the address-space limit that Docker has no word for, then wait for the word to go,
+# run the command with an empty stdin, and hold the container open until its last counters were read.
+_GATE = """\
+{ulimit}
+printf '%s\\n' {token} >&2
+IFS= read -r _ || exit 125
+/bin/sh -c "$1" </dev/null
+status=$?
+IFS= read -r _
+exit $status
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodSpec:
+    """What to run, in an empty `workdir` of its own. `volumes` as in ContainerSpec; times are seconds."""
+
+    build_id: str
+    run_id: str
+    image: str
+    probe_image: str
+    command: str
+    workdir: str
+    environment: dict[str, str]
+    user: str | None
+    limits: Limits
+    time_limit_s: float
+    silent_limit_s: float | None = None
+    volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How the command ended, from the client's side."""
+
+    exit_code: int | None
+    stopped: Stop | None
+    stopped_at_s: float | None
+    wall_s: float | None
+    oom_flag: bool | None
+    probe_lost: str | None
+
+
+def probe_spec(image: str, *, deadline_s: float, marks: dict[str, str] | None = None) -> ContainerSpec:
+    """The probe's container: a lease on its stdin, the host's cgroups read-only, and three capabilities."""
+    return ContainerSpec(
+        image=image,
+        argv=("python3", "-B", "-s", "-m", "probe", str(deadline_s)),
+        environment={"PYTHONPATH": "/buildproof"},
+        labels=marks or labels.of("probe"),
+        limits=Limits(memory=256 << 20, pids=16, tmpfs={"/buildproof/acct": "size=64m,mode=0700"}),
+        host_cgroup_namespace=True,
+        cap_drop=("ALL",),
+        cap_add=("SYS_PACCT", "SYS_PTRACE", "SETUID"),
+        security=("no-new-privileges",),
+        binds={"/sys/fs/cgroup": "/buildproof/cgroup"},
+        stdin=True,
+    )
+
+
+def put_probe(engine: Engine, container: str) -> None:
+    """Copy the probe's code into its created container."""
+    buffer = io.BytesIO()
+    folder = Path(buildproof.probe.__file__).parent
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for source in sorted(folder.glob("*.py")):
+            tar.add(source, f"buildproof/probe/{source.name}")
+    engine.put(container, "/", buffer.getvalue())
+
+
+class Pod:
+    """One build container with its probe. Leaving the context ends and removes both, whatever happened."""
+
+    def __init__(self, engine: Engine, spec: PodSpec, *, log: Log, timeline: IO[str]) -> None:
+        self._engine, self._spec, self._log, self._timeline = engine, spec, log, timeline
+        self._token = f"buildproof-gate-{secrets.token_hex(8)}"
+        self._messages: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self._open: list[Attachment] = []
+        self._began: float | None = None
+        self.observation = Observation()
+        self.on_progress: Callable[[Observation, float], None] | None = None
+        self.limits: dict[str, LimitState] = {}
+        self._refused = engine.refused_rlimits
+        self._probe = self._build = ""
+        self._probe_line: Attachment
+        self._build_line: Attachment
+        self._gate_reached = self._build_gone = False
+
+    def __enter__(self) -> Self:
+        try:
+            self._create()
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._remove()
+
+    def _create(self) -> None:
+        spec = self._spec
+        marks = labels.of("probe", run=spec.run_id, build=spec.build_id)
+        deadline_s = spec.time_limit_s + PROBE_DEADLINE_GRACE_S
+        self._probe = self._engine.create(probe_spec(spec.probe_image, deadline_s=deadline_s, marks=marks))
+        put_probe(self._engine, self._probe)
+        self._build = self._create_build()
+
+    def _create_build(self) -> str:
+        spec = self._spec
+        address_space = spec.limits.address_space
+        gate = _GATE.format(
+            ulimit=f"ulimit -v {address_space // 1024} || exit 125" if address_space else ":", token=self._token
+        )
+        granted = {name: pair for name, pair in spec.limits.rlimits.items() if name not in self._refused}
+        return self._engine.create(
+            ContainerSpec(
+                image=spec.image,
+                argv=("/bin/sh", "-c", gate, "buildproof", spec.command),
+                environment=spec.environment,
+                labels=labels.of("build", run=spec.run_id, build=spec.build_id),
+                workdir=spec.workdir,
+                user=spec.user,
+                limits=replace(spec.limits, rlimits=granted),
+                pid_namespace_of=self._probe,
+                volumes=spec.volumes,
+                scratch=(spec.workdir,),
+                stdin=True,
+            )
+        )
+
+    def _remove(self) -> None:
+        for attachment in self._open:
+            attachment.close()
+        for container in (self._build, self._probe):
+            if container:
+                with contextlib.suppress(EngineError):
+                    self._engine.remove(container)
+
+    @property
+    def running_s(self) -> float | None:
+        """Seconds since the command was let go; None before that."""
+        return None if self._began is None else time.monotonic() - self._began
+
+    def put(self, folder: str, tar: IO[bytes] | bytes) -> None:
+        """Unpack a tar into the build container, which waits at its gate after `prepare`."""
+        self._engine.put(self._build, folder, tar)
+
+    def get(self, path: str) -> Iterator[bytes] | None:
+        """A path of the ended build container as a tar stream; None when nothing is there."""
+        return self._engine.get(self._build, path)
+
+    # -- before the build ---------------------------------------------------------------------------
+
+    def prepare(self) -> dict[str, LimitState]:
+        """Start both containers, the build held at its gate, and read the limits back from the kernel."""
+        self._probe_line = self._attach(self._probe, self._read_probe)
+        self._engine.start(self._probe)
+        self._expect(lambda: self.observation.hello is not None, HELLO_S, "the probe did not report")
+        self._start_build()
+        self._expect(lambda: self._gate_reached, GATE_S, "the build container did not reach its gate")
+        self._tell_probe(do="watch", container=self._build)
+        self._tell_probe(do="limits")
+        self._expect(lambda: self.observation.limits is not None, HELLO_S, "the probe did not report the limits")
+        report = self.observation.limits or {}
+        if not report.get("found"):
+            raise EngineError("the probe cannot see the build's processes: the pod's PID namespace is not shared")
+        host_swap = (self.observation.hello or {}).get("host_swap")
+        self.limits = compare(self._spec.limits, report, host_swap=host_swap, refused=self._refused)
+        return self.limits
+
+    def _start_build(self) -> None:
+        """Start the build container; an rlimit that the engine may not set is left out, and reported as such."""
+        while True:
+            attachment = self._engine.attach(self._build)
+            try:
+                self._engine.start(self._build)
+            except RlimitRefused as error:
+                attachment.close()
+                if error.rlimit in self._refused or error.rlimit not in self._spec.limits.rlimits:
+                    raise
+                self._refused[error.rlimit] = f"the engine may not set it here ({error.reason})"
+                self._engine.remove(self._build)
+                self._build = self._create_build()
+            else:
+                self._build_line = attachment
+                self._read_in_background(attachment, self._read_build)
+                return
+
+    def _attach(self, container: str, reader: Callable[[Attachment], None]) -> Attachment:
+        attachment = self._engine.attach(container)
+        self._read_in_background(attachment, reader)
+        return attachment
+
+    def _read_in_background(self, attachment: Attachment, reader: Callable[[Attachment], None]) -> None:
+        self._open.append(attachment)
+        threading.Thread(target=reader, args=(attachment,), daemon=True).start()
+
+    def _read_probe(self, attachment: Attachment) -> None:
+        rest = b""
+        for chunk in attachment.chunks():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._messages.put(("probe", line))
+        self._messages.put(("probe-gone", rest))
+
+    def _read_build(self, attachment: Attachment) -> None:
+        for chunk in attachment.chunks():
+            self._messages.put(("log", chunk))
+        self._messages.put(("build-gone", None))
+
+    def _tell_probe(self, **command: Any) -> None:
+        self._probe_line.send(json.dumps(command).encode() + b"\n")
+
+    def _expect(self, reached: Callable[[], bool], within_s: float, complaint: str) -> None:
+        deadline = time.monotonic() + within_s
+        while not reached():
+            kind = self._next(deadline)
+            if kind in {"probe-gone", "build-gone"} and not reached():
+                raise EngineError(f"{complaint}: {self._last_words(kind)}")
+            if kind is None:
+                raise EngineError(f"{complaint} within {within_s:.0f} s")
+
+    def _last_words(self, kind: str) -> str:
+        container = self._probe if kind == "probe-gone" else self._build
+        state = self._engine.state(container)
+        words = " / ".join(self._log.last_lines) or state.error or "it said nothing"
+        return f"its container ended with exit code {state.exit_code}: {words}"
+
+    # -- the messages of both containers ------------------------------------------------------------
+
+    def _next(self, deadline: float) -> str | None:
+        """Take in one message; its kind, or None when none came until `deadline` (monotonic seconds)."""
+        try:
+            kind, body = self._messages.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return None
+        if kind == "probe":
+            self._take_event(body)
+        elif kind == "log":
+            self._take_log(body)
+        elif kind == "build-gone":
+            self._build_gone = True
+        return str(kind)
+
+    def _take_event(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            self._log.write(b"[probe] " + line + b"\n")
+            return
+        self.observation.feed(event)
+        self._timeline.write(line.decode("utf-8", "replace") + "\n")
+
+    def _take_log(self, chunk: bytes) -> None:
+        if self._began is None:
+            before, found, after = chunk.partition(self._token.encode() + b"\n")
+            self._gate_reached = self._gate_reached or bool(found)
+            chunk = before + after
+        if chunk:
+            self._log.write(chunk)
+
+    # -- the build ----------------------------------------------------------------------------------
+
+    def run(self) -> Ending:
+        """Let the command go and follow it to its end, or to a limit of the harness."""
+        self._tell_probe(do="go")
+        self._expect(lambda: self.observation.started, HELLO_S, "the probe did not start its clock")
+        self._began = time.monotonic()
+        self._build_line.send(b"\n")
+        stopped = self._follow()
+        wall_s = time.monotonic() - self._began
+        probe_lost = None
+        if stopped is None:
+            with contextlib.suppress(EngineError):  # the gate may be dead already: then the container ends by itself
+                self._build_line.send(b"\n")
+        else:
+            if stopped is Stop.PROBE_LOST:
+                probe_lost = f"the probe ended {wall_s:.1f} s into the build: {self._last_words('probe-gone')}"
+            self._engine.kill(self._build)
+        state = self._await_end()
+        own_end = stopped is None and not state.running
+        return Ending(
+            exit_code=state.exit_code if own_end else None,
+            stopped=stopped,
+            stopped_at_s=wall_s if stopped else None,
+            wall_s=wall_s,
+            oom_flag=state.oom_flag,
+            probe_lost=probe_lost,
+        )
+
+    def _follow(self) -> Stop | None:
+        began = self._began or time.monotonic()
+        heard = began
+        limit = began + self._spec.time_limit_s
+        silent_s = self._spec.silent_limit_s
+        ending: float | None = None
+        while not self.observation.final:
+            deadline = min(limit, time.monotonic() + 0.5, ending or limit)
+            kind = self._next(deadline)
+            now = time.monotonic()
+            if kind == "log":
+                heard = now
+            elif kind == "probe-gone":
+                return Stop.PROBE_LOST
+            elif kind == "build-gone":
+                ending = now + LAST_COUNTERS_S
+            if self.on_progress:
+                self.on_progress(self.observation, now - began)
+            if ending is not None and now >= ending:
+                return None
+            if now >= limit:
+                return self._stop_at(Stop.TIME_LIMIT)
+            if silent_s is not None and now - heard >= silent_s:
+                return self._stop_at(Stop.SILENT)
+        return None
+
+    def _stop_at(self, reason: Stop) -> Stop:
+        """Have the counters read once more before the build is killed."""
+        at_s = self.observation.state.get("at_s")
+        self._tell_probe(do="sum-up")
+        deadline = time.monotonic() + LAST_COUNTERS_S
+        while self.observation.state.get("at_s") == at_s and self._next(deadline):
+            pass
+        return reason
+
+    def _await_end(self) -> ContainerState:
+        """Wait until the container is over and its last output was taken in."""
+        deadline = time.monotonic() + ENDING_S
+        while not self._build_gone and self._next(deadline):
+            pass
+        if not self._build_gone or self._engine.wait(self._build, ENDING_S) is None:
+            raise EngineError(f"the build container did not end within {ENDING_S:.0f} s of being told to")
+        return self._engine.state(self._build)
+
+
+def events(timeline: Path) -> Iterator[Mapping[str, Any]]:
+    """The probe's events as a run kept them."""
+    with timeline.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)

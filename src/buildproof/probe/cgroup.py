@@ -1,0 +1,201 @@
+"""One cgroup seen from outside: v1, v2, or not available. A counter that cannot be read is None, never zero."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One reading. Bytes. `demand` is what cannot be reclaimed; see docs/limits.md for its terms on v1 and v2."""
+
+    charged: int | None
+    demand: int | None
+    swap: int | None
+
+
+class Cgroup(Protocol):
+    """What the probe asks of a cgroup."""
+
+    version: int
+
+    def usage(self) -> Usage:
+        """A quick reading, taken many times a second."""
+
+    def counters(self) -> dict[str, int | None]:
+        """The kernel's own totals and high-water marks, for a few readings a second and one at the end."""
+
+    def limits(self) -> dict[str, int | float | None]:
+        """The limits in force."""
+
+
+@dataclass
+class Files:
+    """Open descriptors into one controller's folder: kernfs files give fresh content at each pread(2) from zero."""
+
+    folder: Path
+    _open: dict[str, int] = field(default_factory=dict)
+
+    def text(self, name: str) -> str | None:
+        """The file's content, or None when it is not there, not readable, or its cgroup is gone."""
+        try:
+            fd = self._open.get(name)
+            if fd is None:
+                fd = self._open[name] = os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)
+            return os.pread(fd, 1 << 16, 0).decode("ascii", "replace")
+        except OSError:
+            return None
+
+    def number(self, name: str) -> int | None:
+        """The file's single number; None for `max` and for what cannot be read."""
+        text = self.text(name)
+        try:
+            return int(text) if text is not None else None
+        except ValueError:
+            return None
+
+    def table(self, name: str) -> dict[str, int]:
+        """A flat keyed file such as memory.stat; empty when it cannot be read."""
+        rows = (line.rpartition(" ") for line in (self.text(name) or "").splitlines())
+        return {key: int(value) for key, _, value in rows if value.isdigit()}
+
+
+def _sum(*parts: int | None) -> int | None:
+    return sum(part for part in parts if part is not None) if all(part is not None for part in parts) else None
+
+
+V1_UNLIMITED = 0x7FFFFFFFFFFFF000  # PAGE_COUNTER_MAX in bytes on 64-bit
+
+
+class CgroupV1:
+    """cgroup v1; see Documentation/admin-guide/cgroup-v1/memory.rst."""
+
+    version = 1
+
+    def __init__(self, root: Path, paths: dict[str, str]) -> None:
+        def files(controller: str) -> Files:
+            mounted = next(
+                (n for n in (controller, *paths) if controller in n.split(",") and (root / n).is_dir()), controller
+            )
+            return Files(root / mounted / paths.get(mounted, paths.get(controller, "/")).lstrip("/"))
+
+        self._memory, self._cpu, self._cpuacct, self._pids = map(files, ("memory", "cpu", "cpuacct", "pids"))
+
+    def usage(self) -> Usage:
+        """Anonymous, shmem and swap of memory.stat.
+
+        Kernel memory is left out on v1: its counter includes slab that can be reclaimed, and v1 does not say how much.
+        """
+        stat = self._memory.table("memory.stat")
+        return Usage(
+            charged=self._memory.number("memory.usage_in_bytes"),
+            demand=_sum(stat.get("total_rss"), stat.get("total_shmem"), stat.get("total_swap", 0)),
+            swap=stat.get("total_swap"),
+        )
+
+    def counters(self) -> dict[str, int | None]:
+        """Totals and marks under the names that v1 and v2 share."""
+        cpu, stat = self._cpu.table("cpu.stat"), self._memory.table("memory.stat")
+        cpu_ns, throttled_ns = self._cpuacct.number("cpuacct.usage"), cpu.get("throttled_time")
+        return {
+            "charged_peak": self._memory.number("memory.max_usage_in_bytes"),
+            "limit_hits": self._memory.number("memory.failcnt"),
+            "oom_kills": self._memory.table("memory.oom_control").get("oom_kill"),
+            "cpu_us": None if cpu_ns is None else cpu_ns // 1000,
+            "throttled_us": None if throttled_ns is None else throttled_ns // 1000,
+            "pids_peak": self._pids.number("pids.peak"),  # since kernel 6.6
+            "pids_limit_hits": self._pids.table("pids.events").get("max"),
+            "refaults": stat.get("workingset_refault_file"),
+            "major_faults": stat.get("total_pgmajfault"),
+            "memory_stalled_us": None,
+        }
+
+    def limits(self) -> dict[str, int | float | None]:
+        """Limits in force; None for an unlimited one."""
+        quota, period = self._cpu.number("cpu.cfs_quota_us"), self._cpu.number("cpu.cfs_period_us")
+        memory, memsw = (self._memory.number(f"memory.{name}") for name in ("limit_in_bytes", "memsw.limit_in_bytes"))
+        return {
+            "memory": None if memory is None or memory >= V1_UNLIMITED else memory,
+            "memory_swap": None if memsw is None or memsw >= V1_UNLIMITED else memsw,
+            "cpus": quota / period if quota and period and quota > 0 else None,
+            "pids": self._pids.number("pids.max"),
+            "swappiness": self._memory.number("memory.swappiness"),
+            "oom_kill_disable": self._memory.table("memory.oom_control").get("oom_kill_disable"),
+        }
+
+
+class CgroupV2:
+    """cgroup v2; see Documentation/admin-guide/cgroup-v2.rst."""
+
+    version = 2
+
+    def __init__(self, folder: Path) -> None:
+        self._files = Files(folder)
+        self._charged_mark = 0
+
+    def usage(self) -> Usage:
+        """Anonymous, shmem, kernel memory that is not reclaimable slab, and swap."""
+        stat = self._files.table("memory.stat")
+        charged = self._files.number("memory.current")
+        self._charged_mark = max(self._charged_mark, charged or 0)
+        swap = self._files.number("memory.swap.current")  # absent when the kernel does not account swap
+        kernel = stat.get("kernel")  # since kernel 5.18
+        if kernel is None:
+            kernel = sum(stat.get(part, 0) for part in ("kernel_stack", "pagetables", "percpu", "sock"))
+        else:
+            kernel -= stat.get("slab_reclaimable", 0)
+        return Usage(charged=charged, demand=_sum(stat.get("anon"), stat.get("shmem"), kernel, swap or 0), swap=swap)
+
+    def counters(self) -> dict[str, int | None]:
+        """Totals and marks under the names that v1 and v2 share."""
+        cpu, stat = self._files.table("cpu.stat"), self._files.table("memory.stat")
+        events = self._files.table("memory.events")
+        peak = self._files.number("memory.peak")  # since kernel 5.19
+        return {
+            "charged_peak": peak if peak is not None else self._charged_mark or None,
+            "limit_hits": events.get("max"),
+            "oom_kills": events.get("oom_kill"),
+            "cpu_us": cpu.get("usage_usec"),
+            "throttled_us": cpu.get("throttled_usec"),
+            "pids_peak": self._files.number("pids.peak"),
+            "pids_limit_hits": self._files.table("pids.events").get("max"),
+            "refaults": stat.get("workingset_refault_file"),
+            "major_faults": stat.get("pgmajfault"),
+            "memory_stalled_us": self._pressure_full_us(),
+        }
+
+    def _pressure_full_us(self) -> int | None:
+        for line in (self._files.text("memory.pressure") or "").splitlines():
+            kind, _, rest = line.partition(" ")
+            if kind == "full":
+                return int(rest.rpartition("total=")[2])
+        return None
+
+    def limits(self) -> dict[str, int | float | None]:
+        """Limits in force; None for an unlimited one."""
+        memory, swap = self._files.number("memory.max"), self._files.number("memory.swap.max")
+        quota, _, period = (self._files.text("cpu.max") or "max 1").strip().partition(" ")
+        return {
+            "memory": memory,
+            "memory_swap": _sum(memory, swap),
+            "cpus": None if quota == "max" else int(quota) / int(period),
+            "pids": self._files.number("pids.max"),
+            "swappiness": None,
+            "oom_kill_disable": None,
+        }
+
+
+def of_process(proc_cgroup: str, root: Path) -> Cgroup | None:
+    """The cgroup that `/proc/<pid>/cgroup` names (see cgroups(7)), below the host's hierarchy mounted at `root`."""
+    entries = [line.split(":", 2) for line in proc_cgroup.splitlines()]
+    v1 = {controller: path for _, names, path in entries if names for controller in (names, *names.split(","))}
+    if "memory" in v1:
+        return CgroupV1(root, v1)
+    unified = next((path for number, names, path in entries if number == "0" and not names), None)
+    if unified is None:
+        return None
+    folder = root / unified.lstrip("/")
+    return CgroupV2(folder) if (folder / "memory.current").exists() else None

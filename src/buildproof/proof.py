@@ -1,0 +1,48 @@
+"""What a test of the suite holds in its hand: one build, run when it is first asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from buildproof.plan import Build
+from buildproof.record import BuildRecord
+from buildproof.verdict.claims import Answer, Claim, Decision, decide
+
+
+class Proof:
+    """One build of the matrix; however many claims are asked, it is built once."""
+
+    def __init__(self, build: Build, outcome: Callable[[Build], BuildRecord]) -> None:
+        self.build = build
+        self._outcome = outcome
+
+    @property
+    def record(self) -> BuildRecord:
+        """The build's record, with everything that was measured."""
+        return self._outcome(self.build)
+
+    def decide(self, claim: Claim) -> Decision:
+        """The answer to one claim."""
+        return decide(claim, self.record.case())
+
+    def of(self, claim: Claim) -> None:
+        """Pass when the claim is held, fail when it is broken, skip with the reason when it cannot be decided."""
+        __tracebackhide__ = True
+        decision = self.decide(claim)
+        if decision.answer is Answer.BROKEN:
+            pytest.fail(self._told(claim, decision), pytrace=False)
+        if decision.answer is Answer.UNDECIDED:
+            pytest.skip(f"{self.build.id}: “{claim}” cannot be decided: {decision.why}")
+
+    def _told(self, claim: Claim, decision: Decision) -> str:
+        record = self.record
+        lines = [f"{self.build.id}: “{claim}” does not hold: {decision.why}"]
+        verdict = record.verdict
+        if verdict:
+            lines += [f"verdict: {verdict.outcome} ({verdict.cause}, grade {verdict.grade}): {verdict.summary}"]
+            lines += [f"next: {advice}" for advice in verdict.advice]
+        if claim in {Claim.BUILDS, Claim.MEASURED} and record.last_lines:
+            lines += ["last lines of the log:", *(f"    {line}" for line in record.last_lines[-15:])]
+        return "\n".join(lines)

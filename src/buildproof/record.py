@@ -1,0 +1,211 @@
+"""The record: the versioned JSON that a run leaves behind, and from which every report is drawn. Pure.
+
+Its JSON Schema is docs/record.schema.json, made from these classes. Sizes are bytes, times seconds, moments UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from buildproof.errors import InputError, Place
+from buildproof.evidence import (
+    Artifact,
+    Evidence,
+    LogFinding,
+    Memory,
+    Processes,
+    Space,
+    Stop,
+    Time,
+)
+from buildproof.limits import LimitState
+from buildproof.plan import Build
+from buildproof.verdict import Budget, Verdict
+from buildproof.verdict.claims import Case
+
+SCHEMA_VERSION = 1
+
+
+class Phase(StrEnum):
+    """How far a build has come."""
+
+    PLANNED = "planned"
+    IMAGE = "image"
+    SOURCES = "sources"
+    FETCH = "fetch"
+    BUILD = "build"
+    CHECK = "check"
+    DONE = "done"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How the command ended, and how well it was watched."""
+
+    exit_code: int | None = None
+    stopped: Stop | None = None
+    stopped_at_s: float | None = None
+    engine_oom_flag: bool | None = None
+    accounting: bool = False
+    accounting_refused: str | None = None
+    probe_lost: str | None = None
+    probe_cpu_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecord:
+    """The builder image and the first line that each tool in it prints of its version."""
+
+    reference: str
+    id: str
+    toolchain: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRecord:
+    """One build of the matrix. Paths are relative to the run's folder."""
+
+    id: str
+    project: str
+    builder: str
+    profile: str
+    tier: str
+    target: str
+    phase: Phase = Phase.PLANNED
+    began: datetime | None = None
+    phases_s: dict[str, float] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    verdict: Verdict | None = None
+    limits: dict[str, LimitState] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    time: Time = field(default_factory=Time)
+    processes: Processes = field(default_factory=Processes)
+    space: dict[str, Space] = field(default_factory=dict)
+    findings: tuple[LogFinding, ...] = ()
+    last_lines: tuple[str, ...] = ()
+    artifacts: tuple[Artifact, ...] | None = None
+    ended: Ended = field(default_factory=Ended)
+    image: ImageRecord | None = None
+    source_sha256: str | None = None
+    log: str | None = None
+    timeline: str | None = None
+    reproduce: str | None = None
+
+    @classmethod
+    def planned(cls, build: Build) -> BuildRecord:
+        """The record of a build that has not begun."""
+        return cls(
+            id=build.id,
+            project=build.project,
+            builder=build.builder.name,
+            profile=build.profile,
+            tier=build.tier.value,
+            target=build.target.value,
+            budget=Budget(
+                peak_memory=build.peak_memory, time_limit=build.time_limit_s, silent_limit=build.silent_limit_s
+            ),
+        )
+
+    def with_evidence(self, evidence: Evidence) -> BuildRecord:
+        """This record with all of `evidence` in it."""
+        shared = {name: getattr(evidence, name) for name in _SHARED}
+        ended = Ended(**{name: getattr(evidence, name) for name in Ended.__dataclass_fields__})
+        return replace(self, ended=ended, **shared)
+
+    def evidence(self) -> Evidence:
+        """The evidence as it was put in."""
+        parts: dict[str, Any] = {name: getattr(self, name) for name in _SHARED}
+        parts |= {name: getattr(self.ended, name) for name in Ended.__dataclass_fields__}
+        return Evidence(**parts)
+
+    def case(self) -> Case:
+        """What claims are decided from; ValueError when the build has no verdict yet."""
+        if self.verdict is None:
+            raise ValueError(f"{self.id} has no verdict yet")
+        return Case(evidence=self.evidence(), budget=self.budget, verdict=self.verdict)
+
+
+_SHARED = tuple(set(Evidence.__dataclass_fields__) - set(Ended.__dataclass_fields__))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRecord:
+    """The engine that the run was on. Memory and swap in bytes."""
+
+    version: str
+    api: str
+    kernel: str
+    operating_system: str
+    cgroup_version: int | None
+    cgroup_driver: str
+    storage_driver: str
+    cores: int
+    memory: int
+    rootless: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One run. `ended` stays None in the record of a run that was killed."""
+
+    schema_version: int = SCHEMA_VERSION
+    buildproof: str
+    id: str
+    command: tuple[str, ...]
+    began: datetime
+    ended: datetime | None = None
+    engine: EngineRecord | None = None
+    remarks: tuple[str, ...] = ()
+    builds: tuple[BuildRecord, ...] = ()
+
+    def with_build(self, build: BuildRecord) -> RunRecord:
+        """This run with `build` in the place of the one of the same id, or at the end."""
+        if any(known.id == build.id for known in self.builds):
+            builds = tuple(build if known.id == build.id else known for known in self.builds)
+        else:
+            builds = (*self.builds, build)
+        return replace(self, builds=builds)
+
+    def build(self, build_id: str) -> BuildRecord | None:
+        """The build of that id."""
+        return next((build for build in self.builds if build.id == build_id), None)
+
+
+_ADAPTER = TypeAdapter(RunRecord)
+
+
+def dump(record: RunRecord) -> bytes:
+    """The record as indented JSON."""
+    return _ADAPTER.dump_json(record, indent=2) + b"\n"
+
+
+def load(path: Path) -> RunRecord:
+    """Read a record file; InputError when it is none, damaged, or written by a newer buildproof."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the record: {error.strerror}", where=Place(path)) from error
+    try:
+        record = _ADAPTER.validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(map(str, first["loc"])) or "the whole file"
+        raise InputError(f"this is no record that can be read: {at}: {first['msg']}", where=Place(path)) from error
+    if record.schema_version > SCHEMA_VERSION:
+        raise InputError(
+            f"the record has schema version {record.schema_version}, this buildproof reads up to {SCHEMA_VERSION}",
+            where=Place(path),
+            next_step="upgrade buildproof",
+        )
+    return record
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a record, 2020-12."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_ADAPTER.json_schema()}

@@ -1,0 +1,240 @@
+"""One build end to end: image, sources, fetch, pod, artifacts, verdict, record."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from buildproof.artifacts import examine
+from buildproof.collect import Collected, collect, matches
+from buildproof.engine import Engine
+from buildproof.errors import EngineError, FetchError, ImageError
+from buildproof.evidence import Artifact, Check, CheckStatus, Evidence, Grade, Started, Stop
+from buildproof.fetch import Fetcher
+from buildproof.images import Images
+from buildproof.layout import CACHE, SOURCE
+from buildproof.logs import Log
+from buildproof.plan import Build
+from buildproof.pod import Ending, Pod, PodSpec
+from buildproof.record import BuildRecord, ImageRecord, Phase
+from buildproof.reproduce import docker_run
+from buildproof.runfolder import RunFolder
+from buildproof.sources import SourceTree, open_source
+from buildproof.start import start
+from buildproof.verdict import Outcome, Verdict, judge
+from buildproof.verdict.judge import limits_unmet
+
+PROBE_IMAGE = "buildproof/probe"
+
+
+class Runner:
+    """Runs builds of one run, one at a time. `say` gets a line when a build enters a phase."""
+
+    def __init__(
+        self, engine: Engine, images: Images, folder: RunFolder, *, ca_bundle: Path | None, say: Callable[[str], None]
+    ) -> None:
+        self._engine, self._images, self._folder = engine, images, folder
+        self._ca_bundle, self._say = ca_bundle, say
+        self._fetcher = Fetcher(engine, ca_bundle=ca_bundle, run=folder.id)
+
+    def run(self, build: Build) -> BuildRecord:
+        """Run one build and keep its record, whatever happens.
+
+        A failed build is a verdict. Raises InputError for sources that cannot be used, and KeyboardInterrupt when
+        the run is cancelled, after the record says so.
+        """
+        return _Job(self._engine, self._images, self._folder, self._fetcher, build).run(self._ca_bundle, self._say)
+
+
+class _Job:
+    """One build in the making."""
+
+    def __init__(self, engine: Engine, images: Images, folder: RunFolder, fetcher: Fetcher, build: Build) -> None:
+        self._engine, self._images, self._folder, self._fetcher = engine, images, folder, fetcher
+        self._build = build
+        self._home = folder.build_folder(build.id)
+        self._record = replace(BuildRecord.planned(build), began=datetime.now(UTC))
+        self._pod: Pod | None = None
+
+    def run(self, ca_bundle: Path | None, say: Callable[[str], None]) -> BuildRecord:
+        self._say = say
+        try:
+            evidence = self._observe(ca_bundle)
+            self._finish(evidence, judge(evidence, self._record.budget))
+        except (EngineError, ImageError, FetchError) as error:
+            outcome = Outcome.FETCH_ERROR if isinstance(error, FetchError) else Outcome.ENGINE_ERROR
+            advice = (error.next_step,) if error.next_step else ()
+            place = f"{error.where}: " if error.where else ""
+            verdict = Verdict(
+                outcome=outcome,
+                cause=type(error).__name__,
+                grade=Grade.HARNESS,
+                summary=f"{place}{error.what}",
+                advice=advice,
+            )
+            self._finish(self._seen_so_far(), verdict)
+        except KeyboardInterrupt:
+            evidence = replace(self._seen_so_far(), stopped=Stop.CANCELLED)
+            self._finish(evidence, judge(evidence, self._record.budget))
+            raise
+        return self._record
+
+    def _finish(self, evidence: Evidence, verdict: Verdict) -> None:
+        self._record = replace(self._record.with_evidence(evidence), verdict=verdict, phase=Phase.DONE)
+        self._folder.put_build(self._record)
+
+    def _seen_so_far(self) -> Evidence:
+        if self._pod is None:
+            return Evidence()
+        wall_s = self._pod.running_s
+        nothing = Ending(
+            exit_code=None, stopped=None, stopped_at_s=wall_s, wall_s=wall_s, oom_flag=None, probe_lost=None
+        )
+        return self._evidence(self._pod, nothing, self._log)
+
+    @contextlib.contextmanager
+    def _phase(self, phase: Phase) -> Iterator[None]:
+        """Note in the record that a phase has begun, and how long it took."""
+        self._record = replace(self._record, phase=phase)
+        self._folder.put_build(self._record)
+        self._say(f"{self._build.id}: {phase}")
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            took = {**self._record.phases_s, phase.value: round(time.monotonic() - began, 2)}
+            self._record = replace(self._record, phases_s=took)
+
+    def _observe(self, ca_bundle: Path | None) -> Evidence:
+        build, manifest = self._build, self._build.manifest
+        with self._phase(Phase.IMAGE):
+            image = self._images.for_builder(build.builder)
+            probe = self._images.named(PROBE_IMAGE)
+            toolchain = self._images.toolchain(image, dict(build.builder.toolchain))
+        environment = {"CARGO_HOME": str(CACHE / "cargo"), "BUILDPROOF_CACHE": str(CACHE), **build.environment}
+        with self._phase(Phase.SOURCES):
+            tree = open_source(manifest.project.source, ca_bundle=ca_bundle, where=manifest.project.place)
+        self._record = replace(
+            self._record,
+            image=ImageRecord(reference=image.reference, id=image.id, toolchain=toolchain),
+            source_sha256=tree.digest(),
+            reproduce=docker_run(build, image=image.reference, origin=tree.origin, environment=environment),
+        )
+        volumes: dict[str, tuple[str, bool]] = {}
+        if manifest.fetch:
+            with self._phase(Phase.FETCH), contextlib.closing(Log.create(self._home / "fetch.log")) as log:
+                name = self._fetcher.volume(
+                    build.project, manifest.fetch, image=image, tree=tree, environment=environment, log=log
+                )
+            volumes[name] = (str(CACHE), False)
+        spec = PodSpec(
+            build_id=build.id,
+            run_id=self._folder.id,
+            image=image.reference,
+            probe_image=probe.reference,
+            command=build.command,
+            workdir=str(SOURCE),
+            environment=environment,
+            user=build.builder.user,
+            limits=build.builder.limits,
+            time_limit_s=build.time_limit_s,
+            silent_limit_s=build.silent_limit_s,
+            volumes=volumes,
+        )
+        return self._in_pod(spec, tree)
+
+    def _in_pod(self, spec: PodSpec, tree: SourceTree) -> Evidence:
+        log_path, timeline_path = self._home / "build.log", self._home / "timeline.jsonl"
+        self._record = replace(
+            self._record, log=self._folder.relative(log_path), timeline=self._folder.relative(timeline_path)
+        )
+        with (
+            contextlib.closing(Log.create(log_path)) as self._log,
+            timeline_path.open("w", encoding="utf-8") as timeline,
+            Pod(self._engine, spec, log=self._log, timeline=timeline) as pod,
+        ):
+            self._pod = pod
+            with self._phase(Phase.BUILD):
+                pod.prepare()
+                if limits_unmet(Evidence(limits=pod.limits)):
+                    return Evidence(limits=pod.limits)
+                with tree.tar() as tar:
+                    pod.put(spec.workdir, tar)
+                ending = pod.run()
+            evidence = self._evidence(pod, ending, self._log)
+            if ending.exit_code != 0:
+                return evidence
+            with self._phase(Phase.CHECK):
+                return replace(evidence, artifacts=self._artifacts(pod))
+
+    def _evidence(self, pod: Pod, ending: Ending, log: Log) -> Evidence:
+        seen = pod.observation
+        refused = seen.accounting_refused
+        return Evidence(
+            exit_code=ending.exit_code,
+            stopped=ending.stopped,
+            stopped_at_s=ending.stopped_at_s,
+            engine_oom_flag=ending.oom_flag,
+            accounting=seen.hello is not None and refused is None and seen.accounting_gap is None,
+            accounting_refused=refused or seen.accounting_gap,
+            probe_lost=ending.probe_lost,
+            probe_cpu_s=seen.state.get("probe_cpu_s"),
+            limits=pod.limits,
+            memory=seen.memory(),
+            time=seen.time(wall_s=ending.wall_s, limit_s=self._build.time_limit_s),
+            processes=seen.processes(until_s=ending.stopped_at_s),
+            space=seen.space(),
+            findings=log.findings(),
+            last_lines=tuple(log.last_lines),
+        )
+
+    # -- artifacts ----------------------------------------------------------------------------------
+
+    def _artifacts(self, pod: Pod) -> tuple[Artifact, ...]:
+        outputs = collect(pod, self._build.artifacts, self._home / "artifacts")
+        examined = [self._examine(output) for output in outputs]
+        starts = self._build.starts
+        if not starts:
+            return tuple(examined)
+        chosen = next((index for index, output in enumerate(outputs) if _is_chosen(output, starts.artifact)), None)
+        if chosen is not None:
+            started = self._start(outputs, outputs[chosen])
+            examined[chosen] = replace(examined[chosen], started=started)
+        return tuple(examined)
+
+    def _examine(self, output: Collected) -> Artifact:
+        target = self._build.target
+        if output.path:
+            return examine(output.path, target, output.name)
+        missing = Check(id="artifact-present", status=CheckStatus.FAIL, message=output.complaint or "it is missing")
+        return Artifact(
+            path=output.name,
+            size=None,
+            sha256=None,
+            format=target.binary_format,
+            machine=target.machine,
+            checks=(missing,),
+        )
+
+    def _start(self, outputs: list[Collected], output: Collected) -> Started | None:
+        builder, starts = self._build.builder, self._build.starts
+        if not starts:
+            return None
+        image = self._images.named(builder.starts_in) if builder.starts_in else self._images.for_builder(builder)
+        return start(
+            self._engine,
+            image=image,
+            target=builder.target,
+            outputs=outputs,
+            name=output.name,
+            expected=starts,
+            run=self._folder.id,
+        )
+
+
+def _is_chosen(output: Collected, pattern: str) -> bool:
+    return output.path is not None and matches(output.name, pattern)

@@ -1,0 +1,119 @@
+"""One run: the builds that were chosen, everything they share, and the record that they leave."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import buildproof
+from buildproof import labels
+from buildproof.doctor import diagnose
+from buildproof.engine import Engine
+from buildproof.errors import EngineError
+from buildproof.evidence import Grade
+from buildproof.images import Images
+from buildproof.manifest import Manifest
+from buildproof.plan import Build
+from buildproof.preflight import Finding, stop_if_untrustworthy
+from buildproof.record import BuildRecord, EngineRecord, Phase, RunRecord
+from buildproof.runfolder import RunFolder
+from buildproof.runner import PROBE_IMAGE, Runner
+from buildproof.sources import open_source
+from buildproof.verdict import Outcome, Verdict
+
+
+class Session:
+    """Everything that the builds of one run share. Made twice under xdist: to prepare, and in each worker to run."""
+
+    def __init__(self, folder: RunFolder, *, ca_bundle: Path | None, say: Callable[[str], None]) -> None:
+        self.folder, self._ca_bundle, self._say = folder, ca_bundle, say
+        self._engine: Engine | None = None
+        self._images: Images | None = None
+        self.findings: list[Finding] = []
+        self.prepared = False
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, connected at first use."""
+        if self._engine is None:
+            self._engine = Engine.connect()
+        return self._engine
+
+    @property
+    def images(self) -> Images:
+        """The images of this run."""
+        if self._images is None:
+            self._images = Images(self.engine, ca_bundle=self._ca_bundle, progress=self._say)
+        return self._images
+
+    def prepare(self, builds: Sequence[Build]) -> None:
+        """Check the engine, open every source and have every image, before anything is built.
+
+        Raises the error that would make the run pointless: EngineError, Untrustworthy, ImageError, InputError.
+        """
+        self.prepared = True
+        facts = self.engine.facts()
+        record = RunRecord(
+            buildproof=buildproof.__version__,
+            id=self.folder.id,
+            command=tuple(sys.argv),
+            began=datetime.now(UTC),
+            engine=EngineRecord(**{name: getattr(facts, name) for name in EngineRecord.__dataclass_fields__}),
+            builds=tuple(BuildRecord.planned(build) for build in builds),
+        )
+        self.folder.write(record)
+        builders = {(build.builder.name, build.builder.limits.memory): build.builder for build in builds}
+        limits = [(builder.name, builder.limits) for builder in builders.values()]
+        stop_if_untrustworthy(diagnose(self.engine, None, limits))
+        manifests: dict[Path, Manifest] = {build.manifest.path: build.manifest for build in builds}
+        for manifest in manifests.values():
+            open_source(manifest.project.source, ca_bundle=self._ca_bundle, where=manifest.project.place)
+        probe = self.images.named(PROBE_IMAGE)
+        self.findings = diagnose(self.engine, probe.reference, limits)
+        stop_if_untrustworthy(self.findings)
+        remarks = tuple(f"{finding.what}: {finding.found}" for finding in self.findings)
+        self.folder.update(lambda known: replace(known, remarks=remarks))
+        for build in builds:
+            self.images.for_builder(build.builder)
+            if build.starts and build.builder.starts_in:
+                self.images.named(build.builder.starts_in)
+
+    def outcome(self, build: Build) -> BuildRecord:
+        """The record of a build, which is run now unless it was before: in this process or in another worker."""
+        with self.folder.lock(build.id):
+            known = self.folder.read().build(build.id)
+            if known and known.verdict:
+                return known
+            runner = Runner(self.engine, self.images, self.folder, ca_bundle=self._ca_bundle, say=self._say)
+            return runner.run(build)
+
+    def close(self) -> RunRecord | None:
+        """End the run: sweep what its builds left in the engine, and close the record; None when none was begun."""
+        if not (self.folder.path / "record.json").is_file():
+            return None
+        try:
+            for container in self.engine.labelled(f"{labels.RUN}={self.folder.id}"):
+                self.engine.remove(container)
+        except EngineError as error:
+            self._say(f"could not look for leftovers in the engine: {error}")
+        return self.folder.update(_closed)
+
+
+def _closed(record: RunRecord) -> RunRecord:
+    """A build that began and has no verdict was cancelled with its worker."""
+    cancelled = Verdict(
+        outcome=Outcome.CANCELLED,
+        cause="cancelled",
+        grade=Grade.HARNESS,
+        summary="The run ended while it was under way.",
+    )
+    builds = tuple(
+        replace(build, verdict=cancelled, phase=Phase.DONE)
+        if build.verdict is None and build.phase is not Phase.PLANNED
+        else build
+        for build in record.builds
+    )
+    return replace(record, builds=builds, ended=datetime.now(UTC))

@@ -1,0 +1,98 @@
+"""Start an artifact in a clean container: no network or display, limited, an ordinary user, never through a shell."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import time
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from buildproof import labels
+from buildproof.collect import Collected
+from buildproof.engine import ContainerSpec, Engine
+from buildproof.evidence import Started
+from buildproof.images.store import Image
+from buildproof.layout import STAGE
+from buildproof.limits import Limits
+from buildproof.logs import plain
+from buildproof.manifest import Starts
+from buildproof.targets import Target
+from buildproof.units import duration
+
+TIME_LIMIT_S = 120.0
+_USER = "1000:1000"
+_LIMITS = Limits(memory=1 << 30, pids=256, cpus=2.0)
+_MOST_OUTPUT = 1 << 16
+
+
+def argv_for(target: Target, path: PurePosixPath, args: Sequence[str]) -> tuple[str, ...]:
+    """The words to execute: PE files through Wine, ELF files as they are."""
+    program = (str(path), *args)
+    return ("wine", *program) if target.platform == "windows" else program
+
+
+def start(
+    engine: Engine, *, image: Image, target: Target, outputs: Sequence[Collected], name: str, expected: Starts, run: str
+) -> Started:
+    """Execute the output `name`, all outputs lying beside it, and compare with what is expected.
+
+    Raises EngineError.
+    """
+    argv = argv_for(target, STAGE / name, expected.args)
+    spec = ContainerSpec(
+        image=image.reference,
+        argv=argv,
+        labels=labels.of("start", run=run),
+        workdir=str((STAGE / name).parent),
+        user=_USER,
+        limits=_LIMITS,
+        cap_drop=("ALL",),
+        security=("no-new-privileges",),
+    )
+    container = engine.create(spec)
+    try:
+        engine.put(container, "/", _staged(outputs))
+        output = bytearray()
+        began = time.monotonic()
+        exit_code = engine.run_to_end(container, lambda data: _keep(output, data), timeout_s=TIME_LIMIT_S)
+        took = time.monotonic() - began
+    finally:
+        engine.remove(container)
+    text = plain(bytes(output).decode("utf-8", "replace"))
+    return Started(
+        image=image.reference,
+        argv=argv,
+        exit_code=exit_code,
+        stdout=text,
+        duration_s=round(took, 2),
+        complaint=_complaint(exit_code, text, expected),
+    )
+
+
+def _keep(output: bytearray, data: bytes) -> None:
+    output += data[: max(0, _MOST_OUTPUT - len(output))]
+
+
+def _complaint(exit_code: int | None, stdout: str, expected: Starts) -> str | None:
+    shown = " / ".join(stdout.strip().splitlines()[-5:])[:400] or "nothing"
+    if exit_code is None:
+        return f"it still ran after {duration(TIME_LIMIT_S)}; it had printed: {shown}"
+    if exit_code != expected.exit_code:
+        return f"exit code {exit_code}, expected {expected.exit_code}; it printed: {shown}"
+    if expected.stdout is not None and not re.search(expected.stdout, stdout, re.MULTILINE):
+        return f"its output does not match {expected.stdout!r}; it printed: {shown}"
+    return None
+
+
+def _staged(outputs: Sequence[Collected]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for output in outputs:
+            if output.path:
+                info = tar.gettarinfo(output.path, str(STAGE / output.name).lstrip("/"))
+                info.mode, info.uid, info.gid, info.uname, info.gname = 0o755, 0, 0, "", ""
+                with output.path.open("rb") as file:
+                    tar.addfile(info, file)
+    return buffer.getvalue()

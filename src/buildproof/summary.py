@@ -1,0 +1,119 @@
+"""What the terminal shows of a record at the end of a run. Sees the record alone."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from buildproof.errors import ExitCode
+from buildproof.record import BuildRecord, RunRecord
+from buildproof.units import duration, size
+from buildproof.verdict import Family, Outcome, gravest
+
+_STYLES = {
+    Family.PASSED: "green",
+    Family.PROJECT: "red",
+    Family.RESOURCE: "red",
+    Family.INFRASTRUCTURE: "yellow",
+    Family.MEASUREMENT: "yellow",
+}
+
+
+def exit_code_of(record: RunRecord) -> ExitCode:
+    """The exit code of the gravest family among the builds that were run."""
+    return gravest([build.verdict.outcome for build in record.builds if build.verdict]).exit_code
+
+
+def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
+    """The table, the failing verdicts in full, the limits that are not in force, and where the record lies."""
+    out = io.StringIO()
+    console = Console(
+        file=out, width=max(width, 60), force_terminal=colour, no_color=not colour, highlight=False, soft_wrap=False
+    )
+    run = [build for build in record.builds if build.verdict]
+    console.print(_table(run))
+    for build in run:
+        _tell_verdict(console, build, folder)
+    _tell_limits(console, run)
+    planned = [build.id for build in record.builds if not build.verdict]
+    if planned:
+        console.print(Text(f"not run: {', '.join(planned)}"))
+    console.print(Text(f"record: {folder / 'record.json'}"), soft_wrap=True)
+    return out.getvalue()
+
+
+def _table(builds: list[BuildRecord]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, right in (
+        ("build", 0),
+        ("verdict", 0),
+        ("peak", 1),
+        ("budget", 1),
+        ("time", 1),
+        ("limit", 1),
+        ("artifact", 0),
+    ):
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "artifact", overflow="fold")
+    for build in builds:
+        verdict = build.verdict
+        if not verdict:
+            continue
+        table.add_row(
+            build.id,
+            Text(verdict.outcome, style=_STYLES[verdict.outcome.family]),
+            _peak(build),
+            size(build.budget.peak_memory) if build.budget.peak_memory else "none",
+            duration(build.time.wall_s),
+            duration(build.time.limit_s),
+            _artifact(build),
+        )
+    return table
+
+
+def _peak(build: BuildRecord) -> str:
+    demand, charged = build.memory.demand_peak, build.memory.charged_peak
+    return "unknown" if demand is None and charged is None else f"{size(demand)} to {size(charged)}"
+
+
+def _artifact(build: BuildRecord) -> str:
+    if not build.artifacts:
+        return "-"
+    return ", ".join(
+        f"{Path(artifact.path).name} {size(artifact.size)}"
+        + (", starts" if artifact.started and not artifact.started.complaint else "")
+        for artifact in build.artifacts
+    )
+
+
+def _tell_verdict(console: Console, build: BuildRecord, folder: Path) -> None:
+    verdict = build.verdict
+    if not verdict or verdict.outcome is Outcome.PASSED:
+        return
+    title = f"{build.id}: {verdict.outcome}" + (f" ({verdict.cause})" if verdict.cause else "")
+    console.print()
+    console.print(Text(title, style=f"bold {_STYLES[verdict.outcome.family]}"))
+    console.print(Text(f"  {verdict.summary}"))
+    console.print(Text(f"  evidence: grade {verdict.grade}"))
+    for advice in verdict.advice:
+        console.print(Text(f"  next: {advice}"))
+    if build.log:
+        console.print(Text(f"  log: {folder / build.log}"), soft_wrap=True)
+
+
+def _tell_limits(console: Console, builds: list[BuildRecord]) -> None:
+    """Each limit that is not in force once, with the builds it concerns."""
+    unmet: dict[tuple[str, str, str], list[str]] = {}
+    for build in builds:
+        for name, state in build.limits.items():
+            if not state.in_force:
+                unmet.setdefault((name, state.requested, state.why or "unknown why"), []).append(build.id)
+    if unmet:
+        console.print()
+        console.print(Text("limits not in force:", style="bold"))
+    for (name, requested, why), ids in unmet.items():
+        whose = "all builds" if len(ids) == len(builds) else ", ".join(ids)
+        console.print(Text(f"  {name} {requested}: {why} ({whose})"))

@@ -1,0 +1,6 @@
+"""The verdict: the outcome of a build and its cause, a pure function of evidence, budgets and limits."""
+
+from buildproof.verdict.judge import Budget, judge
+from buildproof.verdict.outcomes import Family, Outcome, Verdict, gravest
+
+__all__ = ["Budget", "Family", "Outcome", "Verdict", "gravest", "judge"]

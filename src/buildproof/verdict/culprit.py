@@ -1,0 +1,44 @@
+"""Say which process it was in words that a maintainer knows: `rustc --crate-name tauri_utils`, not `rustc`. Pure."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+from buildproof.evidence import Process, ProcessEnd
+
+_CRATE = re.compile(r"--crate-name[ =](\S+)")
+_OUTPUT = re.compile(r"(?:^| )-o +(\S+)")
+_SOURCE = re.compile(r"(?:^| )(\S+\.(?:c|cc|cpp|cxx|C|m|rs|s|S))(?= |$)")
+_LONGEST = 80
+
+
+def signal_name(number: int) -> str:
+    """`SIGBUS` for 7, `signal 40` for one without a name; see signal(7)."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def work_of(comm: str, cmdline: str | None) -> str:
+    """The program and what it was working on, as far as its command line tells."""
+    if not cmdline:
+        return comm
+    if crate := _CRATE.search(cmdline):
+        return f"{comm} --crate-name {crate[1]}"
+    if source := _SOURCE.search(cmdline):
+        return f"{comm} {_tail(source[1])}"
+    if output := _OUTPUT.search(cmdline):
+        return f"{comm} -o {_tail(output[1])}"
+    words = " ".join(cmdline.split())
+    return words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…"
+
+
+def _tail(path: str) -> str:
+    return path.rpartition("/")[2] or path
+
+
+def named(process: ProcessEnd | Process) -> str:
+    """`rustc --crate-name regex (pid 214)`."""
+    return f"{work_of(process.comm, process.cmdline)} (pid {process.pid})"

@@ -1,0 +1,46 @@
+"""Judge a peak-memory budget against an interval. Pure; the reasoning is in docs/design.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from buildproof.evidence import Memory
+from buildproof.units import size
+
+
+class PeakState(StrEnum):
+    """What can be said of a peak and a budget."""
+
+    PROVED_INSIDE = "proved-inside"
+    INSIDE = "inside"
+    PROVED_OVER = "proved-over"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The state with one sentence that says why."""
+
+    state: PeakState
+    why: str
+
+    @property
+    def over(self) -> bool:
+        """Whether the budget was passed."""
+        return self.state is PeakState.PROVED_OVER
+
+
+def judge_peak(memory: Memory, budget: int) -> Peak:
+    """Compare both ends of the interval with a budget in bytes."""
+    charged, demand = memory.charged_peak, memory.demand_peak
+    told = f"demand peak {size(demand)}, charged peak {size(charged)}, budget {size(budget)}"
+    if charged is not None and charged <= budget:
+        return Peak(PeakState.PROVED_INSIDE, f"{told}: even with page cache it stayed inside")
+    if demand is None:
+        return Peak(PeakState.UNKNOWN, f"{told}: the build's memory could not be sampled")
+    if demand > budget:
+        return Peak(
+            PeakState.PROVED_OVER, f"{told}: what cannot be reclaimed passed the budget by {size(demand - budget)}"
+        )
+    return Peak(PeakState.INSIDE, f"{told}: only page cache, which the kernel gives back, went beyond the budget")

@@ -1,0 +1,114 @@
+"""docs/manifest.md against the models: neither knows a key that the other does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from buildproof import compose_refused
+from buildproof.compose import read_compose
+from buildproof.compose_limits import RLIMITS, UlimitTable
+from buildproof.compose_tables import BuilderTable, ComposeTable, ExtensionTable, ImageTable, ProfileTable
+from buildproof.document.table import Table, keys_of
+from buildproof.manifest import read_manifest
+from buildproof.manifest_tables import (
+    ARCHIVE_SUFFIXES,
+    BuildTable,
+    FetchTable,
+    ManifestTable,
+    ProjectTable,
+    SourceTable,
+    StartsTable,
+)
+from buildproof.targets import Target
+
+DOC = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text()
+
+TABLES: dict[str, type[Table]] = {
+    "`[project]`": ProjectTable,
+    "`source`": SourceTable,
+    "`[fetch]`": FetchTable,
+    "`[[build]]`": BuildTable,
+    "`starts`": StartsTable,
+    "The file": ComposeTable,
+    "A builder": BuilderTable,
+    "`ulimits`": UlimitTable,
+    "`build`": ImageTable,
+    "`x-buildproof`": ExtensionTable,
+    "`profiles`": ProfileTable,
+}
+
+
+def section(title: str) -> str:
+    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^#|\Z)", DOC, re.MULTILINE | re.DOTALL)
+    assert isinstance(found, str)
+    return found
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+@pytest.mark.parametrize(("title", "model"), TABLES.items())
+def test_the_documented_keys_are_the_models_keys(title: str, model: type[Table]) -> None:
+    assert [row[0].strip("`") for row in rows(section(title))] == list(keys_of(model))
+
+
+@pytest.mark.parametrize(("title", "model"), TABLES.items())
+def test_what_is_documented_as_required_is_required(title: str, model: type[Table]) -> None:
+    documented = {row[0].strip("`") for row in rows(section(title)) if row[2] == "required"}
+    required = {field.alias or name for name, field in model.model_fields.items() if field.is_required()}
+    assert documented == required
+
+
+def test_every_table_of_a_manifest_has_a_section() -> None:
+    assert set(keys_of(ManifestTable)) == {"project", "fetch", "build"}
+
+
+def test_every_row_of_the_document_is_complete() -> None:
+    for title in TABLES:
+        for row in rows(section(title)):
+            assert len(row) == 4, row
+            assert all(row), row
+
+
+def test_the_refused_keys_are_documented_with_their_reasons() -> None:
+    documented = {
+        (key, because)
+        for keys, because in rows(section("What is refused"))
+        for key in re.findall(r"`([^`]+)`", keys)
+    }
+    refused = [
+        *compose_refused.FILE.items(),
+        *compose_refused.SERVICE.items(),
+        *compose_refused.BUILD.items(),
+    ]
+    assert documented == set(refused)
+
+
+def test_no_key_is_both_known_and_refused() -> None:
+    for model in TABLES.values():
+        assert not set(keys_of(model)) & set(model.unsupported)
+
+
+def test_the_documented_words_are_the_codes_words() -> None:
+    assert all(f"`{target}`" in section("`x-buildproof`") for target in Target)
+    assert all(f"`{name}`" in section("`ulimits`") for name in RLIMITS)
+    assert all(f"`{suffix}`" in section("`source`") for suffix in ARCHIVE_SUFFIXES)
+
+
+def test_the_examples_are_valid(tmp_path: Path) -> None:
+    manifests = re.findall(r"^```toml\n(.*?)^```", DOC, re.MULTILINE | re.DOTALL)
+    compose = re.findall(r"^```yaml\n(.*?)^```", DOC, re.MULTILINE | re.DOTALL)
+    assert len(manifests) == 2
+    for text in manifests:
+        (tmp_path / "buildproof.toml").write_text(text)
+        assert read_manifest(tmp_path / "buildproof.toml").builds
+    for text in compose:
+        (tmp_path / "compose.yml").write_text(text)
+        assert set(read_compose(tmp_path / "compose.yml")) == {"windows", "linux"}
