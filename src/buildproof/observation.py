@@ -111,7 +111,7 @@ class Observation:
             signalled=own(self._signalled),
             failed=own(self._failed),
             top=tuple(map(_process, self.state.get("top") or ())),
-            leftover=tuple(map(_process, self.state.get("leftover") or ())),
+            leftover=tuple(map(_process, self.state.get("leftover") or ())) if self.state.get("command") else (),
             peak_pids=self._counter("pids_peak") or self.state.get("peak_pids"),
         )
 

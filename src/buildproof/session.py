@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import buildproof
-from buildproof import labels
 from buildproof.doctor import diagnose
 from buildproof.engine import Engine
 from buildproof.errors import EngineError
@@ -18,6 +17,7 @@ from buildproof.images import Images
 from buildproof.manifest import Manifest
 from buildproof.plan import Build
 from buildproof.preflight import Finding, stop_if_untrustworthy
+from buildproof.reaper import sweep
 from buildproof.record import BuildRecord, EngineRecord, Phase, RunRecord
 from buildproof.runfolder import RunFolder
 from buildproof.runner import PROBE_IMAGE, Runner
@@ -95,8 +95,7 @@ class Session:
         if not (self.folder.path / "record.json").is_file():
             return None
         try:
-            for container in self.engine.labelled(f"{labels.RUN}={self.folder.id}"):
-                self.engine.remove(container)
+            sweep(self.engine, self.folder.id)
         except EngineError as error:
             self._say(f"could not look for leftovers in the engine: {error}")
         return self.folder.update(_closed)

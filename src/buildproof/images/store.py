@@ -19,6 +19,7 @@ from buildproof.images.bootstrap import bootstrap, suite_of
 from buildproof.images.context import Context
 from buildproof.images.dockerfile import instructions, with_parents
 from buildproof.layout import user_cache
+from buildproof.logs import plain
 from buildproof.resources import dockerfiles
 
 OURS = "buildproof/"
@@ -26,6 +27,7 @@ _STEP = re.compile(r"^Step (\d+)/\d+ : ")
 _KEEP_LAST = 25
 _HASH_DIGITS = 16
 _TOOLCHAIN_S = 120.0
+_PROGRESS_WIDTH = 110
 _SIGN_OF_LIFE_S = 10.0
 
 
@@ -35,6 +37,12 @@ class Image:
 
     reference: str
     id: str
+
+
+def shorten(line: str) -> str:
+    """One line for a terminal: white space folded, the tail of a long instruction left out."""
+    folded = " ".join(line.split())
+    return folded if len(folded) <= _PROGRESS_WIDTH else folded[: _PROGRESS_WIDTH - 1] + "…"
 
 
 class Images:
@@ -150,7 +158,7 @@ class Images:
                     if found := _STEP.match(line):
                         step, said = int(found[1]), []
                     if found or time.monotonic() - told_at > _SIGN_OF_LIFE_S:
-                        self._progress(line.strip())
+                        self._progress(shorten(plain(line)))
                         told_at = time.monotonic()
                     said = [*said[1 - _KEEP_LAST :], line]
         except EngineError as error:

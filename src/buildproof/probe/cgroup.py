@@ -102,7 +102,8 @@ class CgroupV1:
         cpu_ns, throttled_ns = self._cpuacct.number("cpuacct.usage"), cpu.get("throttled_time")
         return {
             "charged_peak": self._memory.number("memory.max_usage_in_bytes"),
-            "limit_hits": self._memory.number("memory.failcnt"),
+            # Where memory and memory plus swap have the same limit, the second counter is the one that is hit.
+            "limit_hits": _sum(self._memory.number("memory.failcnt"), self._memory.number("memory.memsw.failcnt") or 0),
             "oom_kills": self._memory.table("memory.oom_control").get("oom_kill"),
             "cpu_us": None if cpu_ns is None else cpu_ns // 1000,
             "throttled_us": None if throttled_ns is None else throttled_ns // 1000,

@@ -19,6 +19,7 @@ class Seen:
     cmdline: str | None
     peak_rss: int = 0
     rss: int = 0
+    settled: bool = False  # looked at twice: before its exec(2) a child shows its parent's command line
 
     def facts(self) -> dict[str, object]:
         """The event form."""
@@ -94,8 +95,9 @@ class Census:
             return
         comm, ppid, high, now = status_fields(raw)
         seen = self.alive.get(pid)
-        if seen is None or seen.comm != comm or not seen.cmdline:
-            seen = Seen(pid, ppid, comm, _cmdline(self._proc, pid), max(high, seen.peak_rss if seen else 0))
+        if seen is None or seen.comm != comm or not seen.settled:
+            settled = seen is not None and seen.comm == comm
+            seen = Seen(pid, ppid, comm, _cmdline(self._proc, pid), seen.peak_rss if seen else 0, settled=settled)
             self.alive[pid] = seen
         seen.peak_rss, seen.rss, seen.ppid = max(seen.peak_rss, high), now, ppid
         self._keep(seen)

@@ -10,6 +10,7 @@ from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
 
 _SYMBOL_SIZE = 18
+_IMPORT_TABLE, _IMPORT_DESCRIPTOR_SIZE = 1, 20
 _U32 = struct.Struct("<I")
 
 
@@ -46,7 +47,8 @@ def _directories(image: PeImage) -> Iterator[Problem]:
 def _directory_data(image: PeImage) -> Iterator[Problem]:
     for entry in _mapped(image):
         section = image.section_at(entry.rva)
-        if section is None:
+        # An import table without room for a descriptor and the null one behind it says: no imports (ntdll.dll).
+        if section is None or (entry.number == _IMPORT_TABLE and entry.size < 2 * _IMPORT_DESCRIPTOR_SIZE):
             continue
         start = section.pointer_to_raw_data + entry.rva - section.virtual_address
         end = min(start + entry.size, section.raw_end)

@@ -1,0 +1,145 @@
+"""The small commands around the suite: `buildproof doctor | list | clean | schema`. Thin: options and printing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import buildproof
+from buildproof import labels, reaper
+from buildproof.compose import read_compose
+from buildproof.discovery import load
+from buildproof.doctor import diagnose
+from buildproof.engine import Engine
+from buildproof.errors import BuildproofError, ExitCode
+from buildproof.manifest import Tier
+from buildproof.plan import select
+from buildproof.preflight import Finding, Level
+from buildproof.record import json_schema
+from buildproof.resources import shipped_compose
+from buildproof.runner import PROBE_IMAGE
+from buildproof.units import duration, size
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_STYLES = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.STOP: "bold red"}
+
+Projects = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Manifests, or folders that are searched for them.", show_default="this folder"),
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"buildproof {buildproof.__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Prove that native projects cross-compile. The main job is pytest's: `pytest -m windows`."""
+
+
+@app.command()
+def doctor() -> None:
+    """Look at the engine and its host: can a run be trusted here, and is the machine large enough?
+
+    Exit code 0 when runs can be trusted, 13 when not, 12 when no engine answers.
+    """
+    with Engine.connect() as engine:
+        tags = (tag for tags in engine.labelled_images(labels.OURS).values() for tag in tags)
+        probe = next((tag for tag in tags if tag.startswith(f"{PROBE_IMAGE}:")), None)
+        builders = [(builder.name, builder.limits) for builder in read_compose(shipped_compose()).values()]
+        findings = diagnose(engine, probe, builders)
+    _show(findings)
+    if any(finding.level is Level.STOP for finding in findings):
+        raise typer.Exit(ExitCode.UNMEASURED)
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for finding in findings:
+        text = Text(finding.found)
+        if finding.mend:
+            text.append(f"\n→ {finding.mend}", style=_STYLES[finding.level])
+        table.add_row(Text(finding.level, style=_STYLES[finding.level]), finding.what, text)
+    Console(highlight=False).print(table)
+
+
+@app.command("list")
+def list_builds(
+    projects: Projects = None,
+    tier: Annotated[Tier, typer.Option(help="The full matrix is `nightly`.")] = Tier.NIGHTLY,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the builds of a matrix: project x builder x profile."""
+    builds = select(load(projects or [Path()]), tier=tier)
+    if as_json:
+        rows = [
+            {
+                "id": build.id,
+                "project": build.project,
+                "builder": build.builder.name,
+                "profile": build.profile,
+                "tier": build.tier.value,
+                "target": build.target.value,
+                "peak_memory": build.peak_memory,
+                "time_limit_s": build.time_limit_s,
+                "manifest": str(build.manifest.path),
+            }
+            for build in builds
+        ]
+        print(json.dumps(rows, indent=2))  # noqa: T201
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("build", "target", "profile", "tier", "peak memory", "time limit"):
+        table.add_column(name, no_wrap=True)
+    for build in builds:
+        budget = size(build.peak_memory) if build.peak_memory else "-"
+        table.add_row(build.id, build.target, build.profile, build.tier, budget, duration(build.time_limit_s))
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only shown.")] = False,
+    images: Annotated[bool, typer.Option("--images", help="The images too: the next run makes them again.")] = False,
+) -> None:
+    """Remove what buildproof left in the engine. Only what carries its label is ever touched."""
+    with Engine.connect() as engine:
+        for line in reaper.clean(engine, images=images, really=yes):
+            print(line)  # noqa: T201
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of record.json."""
+    print(json.dumps(json_schema(), indent=2))  # noqa: T201
+
+
+def main() -> None:
+    """Run a command; an error is shown as one message, with the exit code of its kind."""
+    try:
+        app()
+    except BuildproofError as error:
+        print(f"buildproof: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(int(error.exit_code)) from None

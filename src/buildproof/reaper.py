@@ -1,0 +1,40 @@
+"""Remove what carries buildproof's label, and nothing else: never a prune."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from buildproof import labels
+from buildproof.engine import Engine
+
+
+def sweep(engine: Engine, run: str) -> int:
+    """Remove every container of one run; how many there were."""
+    found = engine.labelled(f"{labels.RUN}={run}")
+    for container in found:
+        engine.remove(container)
+    return len(found)
+
+
+def clean(engine: Engine, *, images: bool, really: bool) -> Iterator[str]:
+    """Remove all of ours, or only say what there is; one line each."""
+    did = "removed" if really else "would remove"
+    nothing = True
+    for container, marks in engine.labelled(labels.OURS).items():
+        nothing = False
+        if really:
+            engine.remove(container)
+        yield f"{did} container {container[:12]} ({marks[labels.OURS]})"
+    for volume in engine.labelled_volumes(labels.OURS):
+        nothing = False
+        if really:
+            engine.remove_volume(volume)
+        yield f"{did} volume {volume}"
+    for image, tags in engine.labelled_images(labels.OURS).items() if images else ():
+        nothing = False
+        for name in tags or [image]:
+            if really:
+                engine.remove_image(name)
+            yield f"{did} image {name}"
+    if nothing:
+        yield "nothing of ours is there"

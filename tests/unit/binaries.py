@@ -1,0 +1,123 @@
+"""Programs to be judged in tests: two minimal ones assembled here, and real ones that are on every machine.
+
+`seeds()` are sound; `Damage` is one documented way to break one, with the rule that has to notice.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildproof.artifacts import examine
+from buildproof.evidence import Artifact, CheckStatus
+from buildproof.targets import Format, Machine, Target
+from tests.unit.binaries_elf import minimal_elf
+from tests.unit.binaries_pe import minimal_pe
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A sound program: the name shows up in the ids of tests."""
+
+    name: str
+    data: bytes
+    target: Target
+
+
+class UnsuitedError(Exception):
+    """This seed has not got what the mutation would damage."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A mutation of a sound program: what it does, and the one rule that must reject the result."""
+
+    name: str
+    rule: str
+    apply: Callable[[bytearray], None]
+
+    def of(self, seed: Seed) -> bytes | None:
+        """The damaged program, or None where this seed cannot be damaged in this way."""
+        data = bytearray(seed.data)
+        try:
+            self.apply(data)
+        except UnsuitedError:
+            return None
+        assert data != seed.data, f"{self.name} leaves {seed.name} as it is"
+        return bytes(data)
+
+
+def suited(seeds: list[Seed], damages: list[Damage]) -> Iterator[tuple[Seed, Damage]]:
+    """All pairs in which the seed has got what the mutation damages."""
+    for damage in damages:
+        pairs = [(seed, damage) for seed in seeds if damage.of(seed) is not None]
+        assert pairs, f"no seed is suited for {damage.name}"
+        yield from pairs
+
+
+def judge(directory: Path, data: bytes, target: Target) -> Artifact:
+    """`examine` of these bytes, out of a file in `directory`."""
+    path = directory / "artifact"
+    path.write_bytes(data)
+    return examine(path, target, "artifact")
+
+
+def failing(artifact: Artifact) -> list[str]:
+    """The ids of the rules that it breaks."""
+    return [check.id for check in artifact.checks if check.status is CheckStatus.FAIL]
+
+
+def warning(artifact: Artifact) -> list[str]:
+    """The ids of the rules that only warn."""
+    return [check.id for check in artifact.checks if check.status is CheckStatus.WARNING]
+
+
+def messages(artifact: Artifact) -> str:
+    """What a person would read about it, one check per line."""
+    return "\n".join(f"{check.status} {check.id}: {check.message}" for check in artifact.checks)
+
+
+def pe_seeds() -> list[Seed]:
+    """The minimal PE file, and the launchers that pip brings along: MSVC's and clang's work, for three machines."""
+    seeds = [Seed("minimal.exe", minimal_pe(), Target.WINDOWS_X86_64)]
+    for name, target in (
+        ("t64.exe", Target.WINDOWS_X86_64),
+        ("w64.exe", Target.WINDOWS_X86_64),
+        ("t32.exe", Target.WINDOWS_I686),
+        ("t64-arm.exe", Target.WINDOWS_AARCH64),
+    ):
+        seeds.extend(Seed(name, data, target) for data in _launcher(name))
+    return seeds
+
+
+def elf_seeds() -> list[Seed]:
+    """The minimal ELF file, and this machine's own `true` and Python where they are ELF files."""
+    seeds = [Seed("minimal", minimal_elf(), Target.LINUX_X86_64)]
+    for path in (Path("/bin/true"), Path(sys.executable).resolve()):
+        data = path.read_bytes() if path.is_file() else b""
+        target = elf_target(data[:20])
+        if target is not None and len(data) < 16 << 20:
+            seeds.append(Seed(path.name, data, target))
+    return seeds
+
+
+def elf_target(head: bytes) -> Target | None:
+    """The target of an ELF executable with these first 20 bytes; None for anything else."""
+    if len(head) < 20 or head[:4] != b"\x7fELF" or head[5] != 1:
+        return None
+    kind, number = struct.unpack_from("<HH", head, 16)
+    machine = next((machine for machine in Machine if machine.elf == number), None)
+    if machine is None or kind not in (2, 3) or head[4] != machine.bits // 32:
+        return None
+    return next(target for target in Target if target.machine is machine and target.binary_format is Format.ELF)
+
+
+def _launcher(name: str) -> list[bytes]:
+    spec = importlib.util.find_spec("pip")
+    places = spec.submodule_search_locations if spec else None
+    paths = [Path(place) / "_vendor" / "distlib" / name for place in places or ()]
+    return [path.read_bytes() for path in paths if path.is_file()]
