@@ -12,9 +12,10 @@ from typing import Any
 
 from buildproof.engine import Engine
 from buildproof.errors import EngineError
+from buildproof.facts import HostFacts
 from buildproof.limits import Limits
 from buildproof.pod import probe_spec, put_probe
-from buildproof.preflight import Finding, HostFacts, examine_engine
+from buildproof.preflight import Finding, examine_engine
 
 _HELLO_S = 20.0
 

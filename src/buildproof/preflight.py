@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from buildproof.engine import EngineFacts
 from buildproof.errors import BuildproofError, ExitCode
+from buildproof.facts import EngineFacts, HostFacts
 from buildproof.limits import Limits
 from buildproof.units import size
 
@@ -37,16 +37,6 @@ class Finding:
     what: str
     found: str
     mend: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostFacts:
-    """What lies outside the engine's own word. Bytes; None: could not be found out from here."""
-
-    disk_free: int | None = None
-    swap: int | None = None
-    accounting_refused: str | None = None
-    accounting_tried: bool = False
 
 
 class Untrustworthy(BuildproofError):

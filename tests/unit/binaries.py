@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.unit.binaries_elf import minimal_elf
+from tests.unit.binaries_pe import minimal_pe
+
 from buildproof.artifacts import examine
 from buildproof.evidence import Artifact, CheckStatus
 from buildproof.targets import Format, Machine, Target
-from tests.unit.binaries_elf import minimal_elf
-from tests.unit.binaries_pe import minimal_pe
 
 
 @dataclass(frozen=True)

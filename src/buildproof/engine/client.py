@@ -1,17 +1,13 @@
-"""The container engine: the only room that imports the Docker SDK. Every failure leaves as an EngineError."""
+"""The engine's client: with its neighbours in this folder the only room that imports the Docker SDK."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-import socket
-import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, cast
+from typing import IO, Self
 
 import docker
 import docker.errors
@@ -21,161 +17,13 @@ import urllib3
 from docker.context import ContextAPI
 from docker.types import HostConfig, LogConfig, Mount, Ulimit
 
+from buildproof.engine.attachment import Attachment
+from buildproof.engine.failure import CALL_TIMEOUT_S, RLIMIT_REFUSED, RLIMIT_TYPES, RlimitRefused, told_as
+from buildproof.engine.spec import ContainerSpec, ContainerState
 from buildproof.errors import EngineError
-from buildproof.limits import Limits
+from buildproof.facts import EngineFacts
 
-_CALL_TIMEOUT_S = 60
 _LAST_OUTPUT_S = 10
-_STREAM_HEADER = struct.Struct(">BxxxL")
-_NO_ENGINE = (
-    "start Docker (`systemctl start docker`, or Docker Desktop) or point DOCKER_HOST at one; "
-    "`buildproof doctor` tells more"
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineFacts:
-    """What the engine says of itself. Sizes are bytes; None: it does not say."""
-
-    version: str
-    api: str
-    kernel: str
-    operating_system: str
-    cgroup_version: int | None
-    cgroup_driver: str
-    storage_driver: str
-    root: str
-    cores: int
-    memory: int
-    memory_limit: bool
-    swap_limit: bool
-    pids_limit: bool
-    rootless: bool
-    architecture: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerSpec:
-    """A container to create.
-
-    `volumes` maps a volume's name to (mount point, writable), `binds` a path of the host to a read-only mount point.
-    """
-
-    image: str
-    argv: tuple[str, ...]
-    labels: dict[str, str]
-    environment: dict[str, str] = field(default_factory=dict)
-    workdir: str | None = None
-    user: str | None = None
-    name: str | None = None
-    network: str = "none"
-    limits: Limits = field(default_factory=Limits)
-    pid_namespace_of: str | None = None
-    host_cgroup_namespace: bool = False
-    cap_add: tuple[str, ...] = ()
-    cap_drop: tuple[str, ...] = ()
-    security: tuple[str, ...] = ()
-    volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
-    scratch: tuple[str, ...] = ()  # mount points of anonymous volumes, which go with the container
-    binds: dict[str, str] = field(default_factory=dict)
-    stdin: bool = False
-    keep_log: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerState:
-    """What `inspect` says when a container has ended."""
-
-    running: bool
-    exit_code: int
-    oom_flag: bool
-    error: str
-
-
-# What runc ("rlimit type 7") and crun ("RLIMIT_NOFILE") say when the engine lacks CAP_SYS_RESOURCE, see getrlimit(2).
-_RLIMIT_REFUSED = re.compile(r"rlimit(?: type (\d+)|s? .?RLIMIT_(\w+)).*?: (operation not permitted)", re.IGNORECASE)
-_RLIMIT_TYPES = (
-    "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks", "sigpending",
-    "msgqueue", "nice", "rtprio", "rttime",
-)  # fmt: skip
-
-
-class RlimitRefused(EngineError):
-    """The engine may not set one of the rlimits asked for; `rlimit` is its name as in Limits."""
-
-    def __init__(self, rlimit: str, reason: str) -> None:
-        self.rlimit, self.reason = rlimit, reason
-        super().__init__(f"the engine refused to set the rlimit {rlimit}: {reason}")
-
-
-@contextlib.contextmanager
-def _told_as(doing: str) -> Iterator[None]:
-    """Turn whatever the SDK and its transports raise into one EngineError that says what was being done."""
-    try:
-        yield
-    except docker.errors.APIError as error:
-        raise EngineError(f"the engine refused to {doing}: {error.explanation or error}") from error
-    except requests.exceptions.ReadTimeout as error:
-        raise EngineError(f"the engine did not answer within {_CALL_TIMEOUT_S} s when asked to {doing}") from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise EngineError(
-            f"the engine cannot be reached to {doing}: {_root_cause(error)}", next_step=_NO_ENGINE
-        ) from error
-    except OSError as error:
-        raise EngineError(f"the connection to the engine broke while asked to {doing}: {error}") from error
-
-
-def _root_cause(error: BaseException) -> str:
-    while error.__cause__ or error.__context__:
-        error = cast("BaseException", error.__cause__ or error.__context__)
-    return f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)
-
-
-class Attachment:
-    """A container's streams over one connection. Closing it closes the container's stdin, and with it a lease."""
-
-    def __init__(self, sock: Any) -> None:
-        self._sock: socket.socket = getattr(sock, "_sock", sock)
-        self._holder = sock
-        self._sock.settimeout(None)
-
-    def send(self, data: bytes) -> None:
-        """Write to the container's stdin; EngineError when the connection is gone."""
-        with _told_as("send to a container's stdin"):
-            self._sock.sendall(data)
-
-    def chunks(self) -> Iterator[bytes]:
-        """What the container prints, stdout and stderr as they come, until it ends or the connection does."""
-        while header := self._exactly(_STREAM_HEADER.size):
-            _stream, length = _STREAM_HEADER.unpack(header)
-            while length:
-                data = self._receive(min(length, 1 << 16))
-                if not data:
-                    return
-                length -= len(data)
-                yield data
-
-    def _receive(self, most: int) -> bytes:
-        try:
-            return self._sock.recv(most)
-        except (OSError, ValueError):
-            return b""
-
-    def _exactly(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            more = self._receive(count - len(data))
-            if not more:
-                return b""
-            data += more
-        return data
-
-    def close(self) -> None:
-        """Hang up."""
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self._holder.close()
 
 
 class Engine:
@@ -188,13 +36,13 @@ class Engine:
     @classmethod
     def connect(cls) -> Self:
         """Reach the engine; EngineError says where none answered."""
-        with _told_as("connect"):
+        with told_as("connect"):
             settings = docker.utils.kwargs_from_env()
             if "base_url" not in settings:
                 context = ContextAPI.get_current_context()
                 if context and context.Host:
                     settings["base_url"] = context.Host
-            api = docker.APIClient(version="auto", timeout=_CALL_TIMEOUT_S, **settings)
+            api = docker.APIClient(version="auto", timeout=CALL_TIMEOUT_S, **settings)
             return cls(api)
 
     def __enter__(self) -> Self:
@@ -207,7 +55,7 @@ class Engine:
 
     def facts(self) -> EngineFacts:
         """Ask the engine about itself."""
-        with _told_as("say what it is"):
+        with told_as("say what it is"):
             info, version = self._api.info(), self._api.version()
         security = " ".join(info.get("SecurityOptions") or [])
         cgroup_version = info.get("CgroupVersion", "1")
@@ -233,7 +81,7 @@ class Engine:
 
     def image_id(self, reference: str) -> str | None:
         """The image's id, or None when the engine does not have it."""
-        with _told_as(f"look for the image {reference}"):
+        with told_as(f"look for the image {reference}"):
             try:
                 return str(self._api.inspect_image(reference)["Id"])
             except docker.errors.ImageNotFound:
@@ -252,7 +100,7 @@ class Engine:
     def import_image(self, tar: Path, reference: str, changes: list[str]) -> None:
         """Make an image of a root file system's tar; `changes` are Dockerfile lines."""
         repository, _, tag = reference.rpartition(":")
-        with _told_as(f"import the image {reference}"):
+        with told_as(f"import the image {reference}"):
             answer = self._api.import_image(str(tar), repository=repository, tag=tag, changes=changes)
             if '"error"' in str(answer):
                 raise EngineError(f"the engine refused to import the image {reference}: {answer}")
@@ -261,7 +109,7 @@ class Engine:
         self, context: IO[bytes], tag: str, args: dict[str, str], labels: dict[str, str], target: str | None
     ) -> Iterator[str]:
         """Build with the classic builder from a tar; yields its output lines, raises EngineError at its error line."""
-        with _told_as(f"build the image {tag}"):
+        with told_as(f"build the image {tag}"):
             stream = self._api.build(
                 fileobj=context, custom_context=True, tag=tag, buildargs=args, labels=labels, target=target,
                 rm=True, forcerm=True, decode=True, timeout=3600,
@@ -274,14 +122,14 @@ class Engine:
 
     def tag(self, reference: str, repository: str, tag: str) -> None:
         """Give an image another name."""
-        with _told_as(f"tag {reference}"):
+        with told_as(f"tag {reference}"):
             self._api.tag(reference, repository, tag, force=True)
 
     # -- containers ---------------------------------------------------------------------------------
 
     def create(self, spec: ContainerSpec) -> str:
         """Create a container and return its id."""
-        with _told_as(f"create a container of {spec.image}"):
+        with told_as(f"create a container of {spec.image}"):
             answer = self._api.create_container_from_config(
                 {
                     "Image": spec.image,
@@ -336,24 +184,24 @@ class Engine:
 
     def attach(self, container: str) -> Attachment:
         """Attach stdin, stdout and stderr; do it before `start` so that nothing is missed."""
-        with _told_as(f"attach to container {container[:12]}"):
+        with told_as(f"attach to container {container[:12]}"):
             params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             return Attachment(self._api.attach_socket(container, params=params))
 
     def start(self, container: str) -> None:
         """Start a created container; RlimitRefused when that is where it fails."""
         try:
-            with _told_as(f"start container {container[:12]}"):
+            with told_as(f"start container {container[:12]}"):
                 self._api.start(container)
         except EngineError as error:
-            if refused := _RLIMIT_REFUSED.search(error.what):
-                name = _RLIMIT_TYPES[int(refused[1])] if refused[1] else refused[2].lower()
+            if refused := RLIMIT_REFUSED.search(error.what):
+                name = RLIMIT_TYPES[int(refused[1])] if refused[1] else refused[2].lower()
                 raise RlimitRefused(name, f"{refused[3]}: it lacks CAP_SYS_RESOURCE") from error
             raise
 
     def state(self, container: str) -> ContainerState:
         """Ask how a container is."""
-        with _told_as(f"inspect container {container[:12]}"):
+        with told_as(f"inspect container {container[:12]}"):
             state = self._api.inspect_container(container)["State"]
         return ContainerState(
             running=bool(state["Running"]),
@@ -364,7 +212,7 @@ class Engine:
 
     def wait(self, container: str, timeout_s: float) -> int | None:
         """The exit code, or None when the container still runs after `timeout_s`."""
-        with _told_as(f"wait for container {container[:12]}"):
+        with told_as(f"wait for container {container[:12]}"):
             try:
                 return int(self._api.wait(container, timeout=max(1, round(timeout_s)))["StatusCode"])
             except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError):
@@ -372,7 +220,7 @@ class Engine:
 
     def kill(self, container: str) -> None:
         """SIGKILL everything in a container; nothing happens when it is over already."""
-        with _told_as(f"kill container {container[:12]}"), contextlib.suppress(docker.errors.NotFound):
+        with told_as(f"kill container {container[:12]}"), contextlib.suppress(docker.errors.NotFound):
             try:
                 self._api.kill(container)
             except docker.errors.APIError as error:
@@ -381,7 +229,7 @@ class Engine:
 
     def remove(self, container: str) -> None:
         """Remove a container with its anonymous volumes, running or not; nothing happens when it is gone already."""
-        with _told_as(f"remove container {container[:12]}"), contextlib.suppress(docker.errors.NotFound):
+        with told_as(f"remove container {container[:12]}"), contextlib.suppress(docker.errors.NotFound):
             try:
                 self._api.remove_container(container, force=True, v=True)
             except docker.errors.APIError as error:
@@ -390,12 +238,12 @@ class Engine:
 
     def put(self, container: str, folder: str, tar: IO[bytes] | bytes) -> None:
         """Unpack a tar stream into a folder of a container."""
-        with _told_as(f"copy into container {container[:12]}:{folder}"):
+        with told_as(f"copy into container {container[:12]}:{folder}"):
             self._api.put_archive(container, folder, tar)
 
     def get(self, container: str, path: str) -> Iterator[bytes] | None:
         """A path of a container as a tar stream, or None when there is nothing at that path."""
-        with _told_as(f"copy {path} out of container {container[:12]}"):
+        with told_as(f"copy {path} out of container {container[:12]}"):
             try:
                 stream, _stat = self._api.get_archive(container, path)
             except docker.errors.NotFound:
@@ -404,14 +252,14 @@ class Engine:
 
     @staticmethod
     def _guarded(stream: Iterable[bytes], path: str) -> Iterator[bytes]:
-        with _told_as(f"copy {path} out of a container"):
+        with told_as(f"copy {path} out of a container"):
             yield from stream
 
     def exists(self, container: str, path: str) -> bool:
         """Whether a path exists in a container, running or not."""
-        with _told_as(f"look for {path} in container {container[:12]}"):
+        with told_as(f"look for {path} in container {container[:12]}"):
             url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
-            response = self._api.head(url, params={"path": path}, timeout=_CALL_TIMEOUT_S)
+            response = self._api.head(url, params={"path": path}, timeout=CALL_TIMEOUT_S)
             if response.status_code == 404:
                 return False
             response.raise_for_status()
@@ -436,33 +284,33 @@ class Engine:
 
     def create_volume(self, name: str, labels: dict[str, str]) -> None:
         """Create a named volume; one that exists already is left as it is."""
-        with _told_as(f"create the volume {name}"):
+        with told_as(f"create the volume {name}"):
             self._api.create_volume(name, labels=labels)
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; nothing happens when it is gone already."""
-        with _told_as(f"remove the volume {name}"), contextlib.suppress(docker.errors.NotFound):
+        with told_as(f"remove the volume {name}"), contextlib.suppress(docker.errors.NotFound):
             self._api.remove_volume(name)
 
     def labelled(self, *labels: str) -> dict[str, dict[str, str]]:
         """Containers with all these labels (`key` or `key=value`), running or not: id -> labels."""
-        with _told_as("list containers"):
+        with told_as("list containers"):
             found = self._api.containers(all=True, filters={"label": list(labels)})
         return {str(item["Id"]): dict(item["Labels"] or {}) for item in found}
 
     def labelled_volumes(self, *labels: str) -> dict[str, dict[str, str]]:
         """Volumes with all these labels: name -> labels."""
-        with _told_as("list volumes"):
+        with told_as("list volumes"):
             found = self._api.volumes(filters={"label": list(labels)})["Volumes"] or []
         return {str(item["Name"]): dict(item["Labels"] or {}) for item in found}
 
     def labelled_images(self, *labels: str) -> dict[str, list[str]]:
         """Images with all these labels: id -> tags."""
-        with _told_as("list images"):
+        with told_as("list images"):
             found = self._api.images(filters={"label": list(labels)})
         return {str(item["Id"]): list(item["RepoTags"] or []) for item in found}
 
     def remove_image(self, reference: str) -> None:
         """Remove an image or one of its tags; nothing happens when it is gone already."""
-        with _told_as(f"remove the image {reference}"), contextlib.suppress(docker.errors.ImageNotFound):
+        with told_as(f"remove the image {reference}"), contextlib.suppress(docker.errors.ImageNotFound):
             self._api.remove_image(reference)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import queue
 import secrets
-import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-import buildproof.probe
 from buildproof import labels
 from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, RlimitRefused
 from buildproof.errors import EngineError
@@ -25,24 +21,14 @@ from buildproof.in_force import compare
 from buildproof.limits import Limits, LimitState
 from buildproof.logs import Log
 from buildproof.observation import Observation
+from buildproof.pod.gate import gate_argv
+from buildproof.pod.probe import probe_spec, put_probe
 
 HELLO_S = 30.0
 GATE_S = 60.0
 LAST_COUNTERS_S = 5.0
 ENDING_S = 60.0
 PROBE_DEADLINE_GRACE_S = 120.0
-
-# Runs in the builder's own /bin/sh: the address-space limit that Docker has no word for, then wait for the word to go,
-# run the command with an empty stdin, and hold the container open until its last counters were read.
-_GATE = """\
-{ulimit}
-printf '%s\\n' {token} >&2
-IFS= read -r _ || exit 125
-/bin/sh -c "$1" </dev/null
-status=$?
-IFS= read -r _
-exit $status
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,33 +59,6 @@ class Ending:
     wall_s: float | None
     oom_flag: bool | None
     probe_lost: str | None
-
-
-def probe_spec(image: str, *, deadline_s: float, marks: dict[str, str] | None = None) -> ContainerSpec:
-    """The probe's container: a lease on its stdin, the host's cgroups read-only, and three capabilities."""
-    return ContainerSpec(
-        image=image,
-        argv=("python3", "-B", "-s", "-m", "probe", str(deadline_s)),
-        environment={"PYTHONPATH": "/buildproof"},
-        labels=marks or labels.of("probe"),
-        limits=Limits(memory=256 << 20, pids=16, tmpfs={"/buildproof/acct": "size=64m,mode=0700"}),
-        host_cgroup_namespace=True,
-        cap_drop=("ALL",),
-        cap_add=("SYS_PACCT", "SYS_PTRACE", "SETUID"),
-        security=("no-new-privileges",),
-        binds={"/sys/fs/cgroup": "/buildproof/cgroup"},
-        stdin=True,
-    )
-
-
-def put_probe(engine: Engine, container: str) -> None:
-    """Copy the probe's code into its created container."""
-    buffer = io.BytesIO()
-    folder = Path(buildproof.probe.__file__).parent
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for source in sorted(folder.glob("*.py")):
-            tar.add(source, f"buildproof/probe/{source.name}")
-    engine.put(container, "/", buffer.getvalue())
 
 
 class Pod:
@@ -143,15 +102,11 @@ class Pod:
 
     def _create_build(self) -> str:
         spec = self._spec
-        address_space = spec.limits.address_space
-        gate = _GATE.format(
-            ulimit=f"ulimit -v {address_space // 1024} || exit 125" if address_space else ":", token=self._token
-        )
         granted = {name: pair for name, pair in spec.limits.rlimits.items() if name not in self._refused}
         return self._engine.create(
             ContainerSpec(
                 image=spec.image,
-                argv=("/bin/sh", "-c", gate, "buildproof", spec.command),
+                argv=gate_argv(spec.command, token=self._token, address_space=spec.limits.address_space),
                 environment=spec.environment,
                 labels=labels.of("build", run=spec.run_id, build=spec.build_id),
                 workdir=spec.workdir,
@@ -367,9 +322,3 @@ class Pod:
         if not self._build_gone or self._engine.wait(self._build, ENDING_S) is None:
             raise EngineError(f"the build container did not end within {ENDING_S:.0f} s of being told to")
         return self._engine.state(self._build)
-
-
-def events(timeline: Path) -> Iterator[Mapping[str, Any]]:
-    """The probe's events as a run kept them."""
-    with timeline.open(encoding="utf-8") as file:
-        yield from map(json.loads, file)

@@ -1,0 +1,57 @@
+"""Whatever the SDK and its transports raise, told as one EngineError that says what was being done."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import cast
+
+import docker.errors
+import requests
+import urllib3
+
+from buildproof.errors import EngineError
+
+CALL_TIMEOUT_S = 60
+_NO_ENGINE = (
+    "start Docker (`systemctl start docker`, or Docker Desktop) or point DOCKER_HOST at one; "
+    "`buildproof doctor` tells more"
+)
+# What runc ("rlimit type 7") and crun ("RLIMIT_NOFILE") say when the engine lacks CAP_SYS_RESOURCE, see getrlimit(2).
+RLIMIT_REFUSED = re.compile(r"rlimit(?: type (\d+)|s? .?RLIMIT_(\w+)).*?: (operation not permitted)", re.IGNORECASE)
+RLIMIT_TYPES = (
+    "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks", "sigpending",
+    "msgqueue", "nice", "rtprio", "rttime",
+)  # fmt: skip
+
+
+class RlimitRefused(EngineError):
+    """The engine may not set one of the rlimits asked for; `rlimit` is its name as in Limits."""
+
+    def __init__(self, rlimit: str, reason: str) -> None:
+        self.rlimit, self.reason = rlimit, reason
+        super().__init__(f"the engine refused to set the rlimit {rlimit}: {reason}")
+
+
+@contextlib.contextmanager
+def told_as(doing: str) -> Iterator[None]:
+    """Turn whatever the SDK and its transports raise into one EngineError that says what was being done."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise EngineError(f"the engine refused to {doing}: {error.explanation or error}") from error
+    except requests.exceptions.ReadTimeout as error:
+        raise EngineError(f"the engine did not answer within {CALL_TIMEOUT_S} s when asked to {doing}") from error
+    except (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise EngineError(
+            f"the engine cannot be reached to {doing}: {_root_cause(error)}", next_step=_NO_ENGINE
+        ) from error
+    except OSError as error:
+        raise EngineError(f"the connection to the engine broke while asked to {doing}: {error}") from error
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ or error.__context__:
+        error = cast("BaseException", error.__cause__ or error.__context__)
+    return f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error)

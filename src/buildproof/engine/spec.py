@@ -1,0 +1,45 @@
+"""A container as it is asked for, and as the engine tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from buildproof.limits import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """A container to create.
+
+    `volumes` maps a volume's name to (mount point, writable), `binds` a path of the host to a read-only mount point.
+    """
+
+    image: str
+    argv: tuple[str, ...]
+    labels: dict[str, str]
+    environment: dict[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    user: str | None = None
+    name: str | None = None
+    network: str = "none"
+    limits: Limits = field(default_factory=Limits)
+    pid_namespace_of: str | None = None
+    host_cgroup_namespace: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    security: tuple[str, ...] = ()
+    volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    scratch: tuple[str, ...] = ()  # mount points of anonymous volumes, which go with the container
+    binds: dict[str, str] = field(default_factory=dict)
+    stdin: bool = False
+    keep_log: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerState:
+    """What `inspect` says when a container has ended."""
+
+    running: bool
+    exit_code: int
+    oom_flag: bool
+    error: str

@@ -1,0 +1,36 @@
+"""What is known of an engine and of the host it runs on: plain facts for preflight and for the record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFacts:
+    """What the engine says of itself. Sizes are bytes; None: it does not say."""
+
+    version: str
+    api: str
+    kernel: str
+    operating_system: str
+    cgroup_version: int | None
+    cgroup_driver: str
+    storage_driver: str
+    root: str
+    cores: int
+    memory: int
+    memory_limit: bool
+    swap_limit: bool
+    pids_limit: bool
+    rootless: bool
+    architecture: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFacts:
+    """What lies outside the engine's own word. Bytes; None: could not be found out from here."""
+
+    disk_free: int | None = None
+    swap: int | None = None
+    accounting_refused: str | None = None
+    accounting_tried: bool = False

@@ -1,0 +1,205 @@
+"""Ways to break an ELF64 program, and the one rule that each must trip; applied to every seed that suits them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.unit.binaries import Damage, UnsuitedError
+from tests.unit.binaries_elf import Elf
+
+_PAGE = 4096
+_LOAD, _DYNAMIC, _INTERP = 1, 2, 3
+
+
+def _cut(place: Callable[[Elf], int]) -> Callable[[bytearray], None]:
+    """Keep the bytes in front of this place alone."""
+
+    def apply(data: bytearray) -> None:
+        del data[place(Elf(data)) :]
+
+    return apply
+
+
+def _edit(change: Callable[[Elf], None]) -> Callable[[bytearray], None]:
+    return lambda data: change(Elf(data))
+
+
+def _byte(at: int, value: int) -> Callable[[bytearray], None]:
+    def apply(data: bytearray) -> None:
+        data[at] = value
+
+    return apply
+
+
+def _put16(at: int, value: int) -> Callable[[bytearray], None]:
+    return _edit(lambda elf: elf.put16(at, value))
+
+
+def _put64(place: Callable[[Elf], int], value: int) -> Callable[[bytearray], None]:
+    return _edit(lambda elf: elf.put64(place(elf), value))
+
+
+def _zero(elf: Elf, start: int, length: int) -> None:
+    elf.data[start : start + length] = bytes(length)
+
+
+def _one(elf: Elf, kind: int) -> int:
+    """Offset of the only program header of this type."""
+    found = elf.segments(kind)
+    if not found:
+        raise UnsuitedError
+    return found[0]
+
+
+def _last_load(elf: Elf) -> int:
+    return elf.segments(_LOAD)[-1]
+
+
+def _file_end(elf: Elf, at: int) -> int:
+    return elf.u64(at + 8) + elf.u64(at + 32)
+
+
+def _interpreter(text: bytes) -> Callable[[bytearray], None]:
+    """Overwrite the interpreter's path, at the same length."""
+
+    def change(elf: Elf) -> None:
+        at = _one(elf, _INTERP)
+        start, size = elf.u64(at + 8), elf.u64(at + 32)
+        elf.data[start : start + size] = text.ljust(size, b"\0")[:size]
+
+    return _edit(change)
+
+
+def _no_interpreter_but_needs(elf: Elf) -> None:
+    """PT_INTERP becomes PT_NULL in a program that needs libraries."""
+    at, dynamic = _one(elf, _INTERP), _one(elf, _DYNAMIC)
+    tags = range(elf.u64(dynamic + 8), _file_end(elf, dynamic), 16)
+    if all(elf.u64(tag) != 1 for tag in tags):
+        raise UnsuitedError
+    elf.put32(at, 0)
+
+
+def _library(elf: Elf) -> None:
+    """Neither an interpreter, nor DT_NEEDED, nor DT_FLAGS_1: the last two tags become DT_DEBUG."""
+    dynamic = _one(elf, _DYNAMIC)
+    elf.put32(_one(elf, _INTERP), 0)
+    for tag in range(elf.u64(dynamic + 8), _file_end(elf, dynamic), 16):
+        if elf.u64(tag) in (1, 0x6FFFFFFB):
+            elf.put64(tag, 21)
+
+
+def _endless_dynamic(elf: Elf) -> None:
+    dynamic = _one(elf, _DYNAMIC)
+    for tag in range(elf.u64(dynamic + 8), _file_end(elf, dynamic), 16):
+        if elf.u64(tag) == 0:
+            elf.put64(tag, 21)
+
+
+def _blank_dynamic(elf: Elf) -> None:
+    at = _one(elf, _DYNAMIC)
+    _zero(elf, elf.u64(at + 8), elf.u64(at + 32))
+
+
+def _swap_loads(elf: Elf) -> None:
+    first, second = elf.segments(_LOAD)[:2]
+    a, b = elf.data[first : first + 56], elf.data[second : second + 56]
+    elf.data[first : first + 56], elf.data[second : second + 56] = b, a
+
+
+def _no_loads(elf: Elf) -> None:
+    for at in elf.segments(_LOAD):
+        elf.put32(at, 0)
+
+
+def _shift_offset(elf: Elf) -> None:
+    at = elf.code()
+    elf.put64(at + 8, elf.u64(at + 8) + 1)
+    elf.put64(at + 32, elf.u64(at + 32) - 1)
+
+
+def _entry_unbacked(elf: Elf) -> None:
+    """The code segment gets more memory than the file has bytes for, and the entry point goes there."""
+    at = elf.code()
+    elf.put64(at + 40, elf.u64(at + 40) + 64)
+    elf.put64(24, elf.u64(at + 16) + elf.u64(at + 32) + 16)
+
+
+def _zero_page(elf: Elf) -> None:
+    at = elf.text()
+    start, end = elf.u64(at + 24), elf.u64(at + 24) + elf.u64(at + 32)
+    entry = elf.offset_of(elf.entry)
+    page = next((p for p in range(-(-start // _PAGE) * _PAGE, end - _PAGE, _PAGE) if not p <= entry < p + _PAGE), None)
+    if page is None:
+        raise UnsuitedError
+    _zero(elf, page, _PAGE)
+
+
+def _zero_text(elf: Elf) -> None:
+    at = elf.text()
+    _zero(elf, elf.u64(at + 24), elf.u64(at + 32))
+
+
+DAMAGES = [
+    Damage("head-of-zeros", "file-format", _edit(lambda elf: _zero(elf, 0, 64))),
+    Damage("cut-in-identification", "elf-header", _cut(lambda elf: 10)),
+    Damage("cut-in-header", "elf-header", _cut(lambda elf: 40)),
+    Damage("big-endian", "elf-data", _byte(5, 2)),
+    Damage("no-byte-order", "elf-data", _byte(5, 0)),
+    Damage("other-machine", "elf-machine", _edit(lambda elf: elf.put16(18, 183 if elf.u16(18) == 62 else 62))),
+    Damage("no-machine", "elf-machine", _put16(18, 0)),
+    Damage("class-32", "elf-class", _byte(4, 1)),
+    Damage("no-class", "elf-class", _byte(4, 0)),
+    Damage("identification-version-zero", "elf-version", _byte(6, 0)),
+    Damage("version-zero", "elf-version", _byte(20, 0)),
+    Damage("header-size-zero", "elf-version", _put16(52, 0)),
+    Damage("freebsd", "elf-os-abi", _byte(7, 9)),
+    Damage("abi-version", "elf-os-abi", _byte(8, 7)),
+    Damage("object-file", "elf-type", _put16(16, 1)),
+    Damage("core-dump", "elf-type", _put16(16, 4)),
+    Damage("no-type", "elf-type", _put16(16, 0)),
+    Damage("cut-behind-header", "elf-program-headers", _cut(lambda elf: 64)),
+    Damage("cut-in-program-headers", "elf-program-headers", _cut(lambda elf: elf.u64(32) + 100)),
+    Damage("program-headers-past-end", "elf-program-headers", _put64(lambda elf: 32, 1 << 40)),
+    Damage("no-program-headers", "elf-program-headers", _put16(56, 0)),
+    Damage("program-header-size", "elf-program-headers", _put16(54, 32)),
+    Damage("nothing-to-map", "elf-program-headers", _edit(_no_loads)),
+    Damage("cut-in-code", "elf-load-data", _cut(lambda elf: elf.offset_of(elf.entry) + 1)),
+    Damage("cut-last-byte-of-segments", "elf-load-data", _cut(lambda elf: _file_end(elf, _last_load(elf)) - 1)),
+    Damage("load-offset-past-end", "elf-load-data", _put64(lambda elf: _last_load(elf) + 8, 1 << 40)),
+    Damage("load-size-huge", "elf-load-data", _put64(lambda elf: elf.code() + 32, 1 << 60)),
+    Damage("more-file-than-memory", "elf-load-size", _put64(lambda elf: elf.code() + 40, 16)),
+    Damage("loads-swapped", "elf-load-order", _edit(_swap_loads)),
+    Damage("loads-overlap", "elf-load-order", _put64(lambda elf: _last_load(elf) + 16, 0)),
+    Damage("load-past-address-space", "elf-load-order", _put64(lambda elf: _last_load(elf) + 40, (1 << 64) - 1)),
+    Damage("load-incongruent", "elf-load-alignment", _edit(_shift_offset)),
+    Damage("load-alignment-odd", "elf-load-alignment", _put64(lambda elf: elf.code() + 48, 0x1800)),
+    Damage("interpreter-past-end", "elf-segment-data", _put64(lambda elf: _one(elf, _INTERP) + 8, 1 << 40)),
+    Damage("cut-in-section-headers", "elf-section-table", _cut(lambda elf: len(elf.data) - 1)),
+    Damage("cut-before-section-headers", "elf-section-table", _cut(lambda elf: elf.u64(40))),
+    Damage("section-headers-past-end", "elf-section-table", _put64(lambda elf: 40, 1 << 62)),
+    Damage("section-headers-zeroed", "elf-section-table", _edit(lambda elf: _zero(elf, elf.u64(40), 64 * elf.u16(60)))),
+    Damage("section-header-size", "elf-section-table", _put16(58, 40)),
+    Damage("section-names-past-end", "elf-section-table", _put16(62, 0xFE00)),
+    Damage("section-names-in-code", "elf-section-table", _put16(62, 1)),
+    Damage("section-past-end", "elf-section-data", _put64(lambda elf: elf.text() + 24, 1 << 40)),
+    Damage("section-size-huge", "elf-section-data", _put64(lambda elf: elf.text() + 32, 1 << 60)),
+    Damage("other-interpreter", "elf-interpreter", _interpreter(b"/lib/ld-uClibc.so.0\0")),
+    Damage("interpreter-zeroed", "elf-interpreter", _interpreter(b"\0")),
+    Damage("interpreter-without-end", "elf-interpreter", _interpreter(b"/" * 64)),
+    Damage("dynamic-zeroed", "elf-dynamic", _edit(_blank_dynamic)),
+    Damage("dynamic-without-end", "elf-dynamic", _edit(_endless_dynamic)),
+    Damage("dynamic-size-odd", "elf-dynamic", _put64(lambda elf: _one(elf, _DYNAMIC) + 32, 24)),
+    Damage("dynamic-empty", "elf-dynamic", _put64(lambda elf: _one(elf, _DYNAMIC) + 32, 0)),
+    Damage("dynamic-not-mapped", "elf-dynamic", _edit(lambda elf: elf.put64(_one(elf, _DYNAMIC) + 8, elf.u64(40)))),
+    Damage("libraries-without-interpreter", "elf-program", _edit(_no_interpreter_but_needs)),
+    Damage("shared-library", "elf-program", _edit(_library)),
+    Damage("no-entry-point", "elf-entry-point", _put64(lambda elf: 24, 0)),
+    Damage("entry-in-headers", "elf-entry-point", _put64(lambda elf: 24, 16)),
+    Damage("entry-in-data", "elf-entry-point", _edit(lambda elf: elf.put64(24, elf.u64(_last_load(elf) + 16)))),
+    Damage("entry-past-end", "elf-entry-point", _put64(lambda elf: 24, 1 << 40)),
+    Damage("entry-without-bytes", "elf-entry-point", _edit(_entry_unbacked)),
+    Damage("code-not-executable", "elf-entry-point", _edit(lambda elf: elf.put32(elf.code() + 4, 4))),
+    Damage("entry-zeroed", "elf-entry-bytes", _edit(lambda elf: _zero(elf, elf.offset_of(elf.entry), 16))),
+    Damage("code-page-zeroed", "elf-code", _edit(_zero_page)),
+    Damage("code-zeroed", "elf-code", _edit(_zero_text)),
+]

@@ -1,0 +1,48 @@
+"""Every damaged program is rejected, by exactly the rule that the damage was made for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit import binaries_elf_damage, binaries_pe_damage
+from tests.unit.binaries import Damage, Seed, elf_seeds, failing, judge, messages, pe_seeds, suited, warning
+
+from buildproof.artifacts import RULES
+from buildproof.targets import Format, Machine
+
+SEEDS = [*pe_seeds(), *elf_seeds()]
+ELF64_SEEDS = [seed for seed in elf_seeds() if seed.target.machine is not Machine.I686]
+PAIRS = [
+    *suited(pe_seeds(), binaries_pe_damage.DAMAGES),
+    *suited(ELF64_SEEDS, binaries_elf_damage.DAMAGES),
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
+def test_a_sound_program_passes_every_rule(seed: Seed, tmp_path: Path) -> None:
+    artifact = judge(tmp_path, seed.data, seed.target)
+    assert not failing(artifact), messages(artifact)
+    assert not warning(artifact), messages(artifact)
+    assert len(artifact.checks) == len(RULES[None]) + len(RULES[seed.target.binary_format])
+
+
+@pytest.mark.parametrize(("seed", "damage"), PAIRS, ids=[f"{seed.name}-{damage.name}" for seed, damage in PAIRS])
+def test_damage_is_rejected_by_the_rule_it_was_made_for(seed: Seed, damage: Damage, tmp_path: Path) -> None:
+    data = damage.of(seed)
+    assert data is not None
+    artifact = judge(tmp_path, data, seed.target)
+    assert failing(artifact) == [damage.rule], messages(artifact)
+
+
+def test_there_is_a_damage_for_every_rule_about_structure() -> None:
+    damages = [*binaries_pe_damage.DAMAGES, *binaries_elf_damage.DAMAGES]
+    structural = {rule.id for format in Format for rule in RULES[format]} - {"pe-second-opinion", "elf-second-opinion"}
+    assert structural <= {damage.rule for damage in damages}
+
+
+@pytest.mark.parametrize("seed", [SEEDS[0], ELF64_SEEDS[0]], ids=lambda seed: seed.name)
+def test_every_cut_of_a_program_is_rejected(seed: Seed, tmp_path: Path) -> None:
+    lengths = {*range(0, 1024, 7), *range(0, len(seed.data), 256), *range(len(seed.data) - 64, len(seed.data))}
+    survivors = [size for size in sorted(lengths) if not failing(judge(tmp_path, seed.data[:size], seed.target))]
+    assert not survivors
