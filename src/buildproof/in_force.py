@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from buildproof.limits import UNLIMITED, Limits, LimitState
+from buildproof.limits import UNLIMITED, Limits, LimitState, LimitValue
 from buildproof.units import size
 
 _PAGE_SLACK = 1 << 16  # limits are rounded to pages, of up to 64 KiB on arm64
@@ -41,19 +41,10 @@ def rlimits_of(text: str) -> dict[str, tuple[int, int]]:
     return {name: rows[title] for name, title in _RLIMIT_ROWS.items() if title in rows}
 
 
-def _state(asked: object, got: object, holds: bool | None, shown: Any = str, why: str | None = None) -> LimitState:
+def _state(asked: LimitValue, got: LimitValue | None, holds: bool | None, why: str | None = None) -> LimitState:
     if got is None and holds is None and why is None:
         why = "the kernel's value could not be read"
-    return LimitState(
-        requested=shown(asked),
-        effective=None if got is None else shown(got),
-        in_force=holds,
-        why=None if holds else why,
-    )
-
-
-def _bytes(value: Any) -> str:
-    return "unlimited" if value == UNLIMITED else size(value)
+    return LimitState(requested=asked, effective=got, in_force=holds, why=None if holds else why)
 
 
 def _about(asked: float, got: float | None) -> bool | None:
@@ -74,7 +65,7 @@ def compare(
     if asked.memory is not None:
         got = group.get("memory")
         why = "the kernel reports no limit" if got is None else "the kernel's limit differs"
-        states["memory"] = _state(asked.memory, got, _about(asked.memory, got) or False, _bytes, why)
+        states["memory"] = _state(asked.memory, got, _about(asked.memory, got) or False, why)
     if asked.memory_swap is not None:
         states["memory_swap"] = _memory_swap(asked, group, host_swap)
     if asked.cpus is not None:
@@ -91,38 +82,29 @@ def compare(
     if asked.shm is not None:
         got = mounts.get("/dev/shm", {}).get("size")  # noqa: S108 (the build's mount, not a file of ours)
         states["shm"] = _state(
-            asked.shm, got, _about(asked.shm, got), _bytes, None if got is None else "the mount's size differs"
+            asked.shm, got, _about(asked.shm, got), None if got is None else "the mount's size differs"
         )
     rlimits = rlimits_of(report["rlimits"]) if report.get("rlimits") else {}
     if asked.address_space is not None:
         got = rlimits.get("address_space", (None,))[0]
-        states["address_space"] = _state(
-            asked.address_space, got, None if got is None else got == asked.address_space, _bytes
-        )
+        states["address_space"] = _state(asked.address_space, got, None if got is None else got == asked.address_space)
     for name, pair in asked.rlimits.items():
         both = rlimits.get(name)
         reason = (refused or {}).get(name) or (None if both is None else "the kernel's values differ")
-        states[f"ulimit {name}"] = _state(pair, both, None if both is None else both == pair, _pair, reason)
+        states[f"ulimit {name}"] = _state(pair, both, None if both is None else both == pair, reason)
     return states
-
-
-def _pair(values: tuple[int, int]) -> str:
-    words = ["unlimited" if value == UNLIMITED else str(value) for value in values]
-    return words[0] if words[0] == words[1] else f"{words[0]} (hard {words[1]})"
 
 
 def _memory_swap(asked: Limits, group: Mapping[str, Any], host_swap: int | None) -> LimitState:
     want, got = asked.memory_swap or 0, group.get("memory_swap")
     if host_swap == 0 and asked.memory is not None and want > asked.memory:
         room = size(want - asked.memory)
-        return _state(
-            want, got, False, _bytes, f"the engine's host has no swap: the {room} beyond memory are not to be had"
-        )
+        return _state(want, got, False, f"the engine's host has no swap: the {room} beyond memory are not to be had")
     if want == UNLIMITED:
-        return _state(want, got if got is not None else UNLIMITED, got is None, _bytes, "the kernel has a limit")
+        return _state(want, got if got is not None else UNLIMITED, got is None, "the kernel has a limit")
     if got is None:
-        return _state(want, got, False, _bytes, "the kernel does not account swap (boot it with swapaccount=1)")
-    return _state(want, got, _about(want, got), _bytes, "the kernel's limit differs")
+        return _state(want, got, False, "the kernel does not account swap (boot it with swapaccount=1)")
+    return _state(want, got, _about(want, got), "the kernel's limit differs")
 
 
 def _swappiness(want: int, got: int | None, version: int | None) -> LimitState:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from buildproof.units import size
+
 UNLIMITED = -1
 
 
@@ -27,14 +29,31 @@ class Limits:
     tmpfs: dict[str, str] = field(default_factory=dict)  # mount point -> options, as `docker run --tmpfs`
 
 
+LimitValue = bool | int | float | tuple[int, int]
+_IN_BYTES = frozenset({"memory", "memory_swap", "shm", "address_space"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class LimitState:
     """One limit as asked and as read back from the kernel before the build ran.
 
-    `in_force` is None when the kernel's side could not be read; `why` explains anything but a plain yes.
+    Sizes are bytes, cpus a number of cores, an rlimit its soft and hard value; -1 is unlimited. `in_force` is None
+    when the kernel's side could not be read; `why` explains anything but a plain yes.
     """
 
-    requested: str
-    effective: str | None
+    requested: LimitValue
+    effective: LimitValue | None
     in_force: bool | None
     why: str | None = None
+
+
+def show_limit(name: str, value: LimitValue | None) -> str:
+    """A limit's value for people: `6 GiB`, `2.0`, `65536`, `unlimited`."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, tuple):
+        soft, hard = (show_limit(name, part) for part in value)
+        return soft if soft == hard else f"{soft} (hard {hard})"
+    if value == UNLIMITED and not isinstance(value, bool):
+        return "unlimited"
+    return size(int(value)) if name in _IN_BYTES else str(value).lower()

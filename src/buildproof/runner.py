@@ -26,7 +26,7 @@ from buildproof.runfolder import RunFolder
 from buildproof.sources import SourceTree, open_source
 from buildproof.start import start
 from buildproof.verdict import Outcome, Verdict, judge
-from buildproof.verdict.judge import limits_unmet
+from buildproof.verdict.rules_trust import limits_unmet
 
 PROBE_IMAGE = "buildproof/probe"
 

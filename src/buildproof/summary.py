@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from buildproof.errors import ExitCode
+from buildproof.limits import show_limit
 from buildproof.record import BuildRecord, RunRecord
 from buildproof.units import duration, size
 from buildproof.verdict import Family, Outcome, gravest
@@ -110,7 +111,9 @@ def _tell_limits(console: Console, builds: list[BuildRecord]) -> None:
     for build in builds:
         for name, state in build.limits.items():
             if not state.in_force:
-                unmet.setdefault((name, state.requested, state.why or "unknown why"), []).append(build.id)
+                unmet.setdefault((name, show_limit(name, state.requested), state.why or "unknown why"), []).append(
+                    build.id
+                )
     if unmet:
         console.print()
         console.print(Text("limits not in force:", style="bold"))

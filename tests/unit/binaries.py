@@ -1,6 +1,6 @@
 """Programs to be judged in tests: two minimal ones assembled here, and real ones that are on every machine.
 
-`seeds()` are sound; `Damage` is one documented way to break one, with the rule that has to notice.
+How to break them is told in `binaries_pe_damage` and `binaries_elf_damage`.
 """
 
 from __future__ import annotations
@@ -8,56 +8,15 @@ from __future__ import annotations
 import importlib.util
 import struct
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from tests.unit.binaries_damage import Seed
 from tests.unit.binaries_elf import minimal_elf
 from tests.unit.binaries_pe import minimal_pe
 
 from buildproof.artifacts import examine
 from buildproof.evidence import Artifact, CheckStatus
 from buildproof.targets import Format, Machine, Target
-
-
-@dataclass(frozen=True)
-class Seed:
-    """A sound program: the name shows up in the ids of tests."""
-
-    name: str
-    data: bytes
-    target: Target
-
-
-class UnsuitedError(Exception):
-    """This seed has not got what the mutation would damage."""
-
-
-@dataclass(frozen=True)
-class Damage:
-    """A mutation of a sound program: what it does, and the one rule that must reject the result."""
-
-    name: str
-    rule: str
-    apply: Callable[[bytearray], None]
-
-    def of(self, seed: Seed) -> bytes | None:
-        """The damaged program, or None where this seed cannot be damaged in this way."""
-        data = bytearray(seed.data)
-        try:
-            self.apply(data)
-        except UnsuitedError:
-            return None
-        assert data != seed.data, f"{self.name} leaves {seed.name} as it is"
-        return bytes(data)
-
-
-def suited(seeds: list[Seed], damages: list[Damage]) -> Iterator[tuple[Seed, Damage]]:
-    """All pairs in which the seed has got what the mutation damages."""
-    for damage in damages:
-        pairs = [(seed, damage) for seed in seeds if damage.of(seed) is not None]
-        assert pairs, f"no seed is suited for {damage.name}"
-        yield from pairs
 
 
 def judge(directory: Path, data: bytes, target: Target) -> Artifact:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 
+from tests.unit.binaries_damage import View
+
 INTERPRETER = b"/lib64/ld-linux-x86-64.so.2\0"
 ENTRY = 0x1010
 _TEXT, _TEXT_SIZE, _DATA, _BSS = 0x1000, 0x4000, 0x5000, 0x800
@@ -68,29 +70,8 @@ def _dynamic() -> bytes:
     return b"".join(struct.pack("<QQ", tag, value) for tag, value in tags)
 
 
-class Elf:
-    """Offsets of an ELF64 file's fields, to read and overwrite them; written apart from the code under test."""
-
-    def __init__(self, data: bytearray) -> None:
-        self.data = data
-
-    def u16(self, at: int) -> int:
-        return int(struct.unpack_from("<H", self.data, at)[0])
-
-    def u32(self, at: int) -> int:
-        return int(struct.unpack_from("<I", self.data, at)[0])
-
-    def u64(self, at: int) -> int:
-        return int(struct.unpack_from("<Q", self.data, at)[0])
-
-    def put16(self, at: int, value: int) -> None:
-        struct.pack_into("<H", self.data, at, value)
-
-    def put32(self, at: int, value: int) -> None:
-        struct.pack_into("<I", self.data, at, value)
-
-    def put64(self, at: int, value: int) -> None:
-        struct.pack_into("<Q", self.data, at, value)
+class Elf(View):
+    """Offsets of an ELF64 file's fields."""
 
     def segments(self, kind: int) -> list[int]:
         """Offsets of the program headers of this type."""

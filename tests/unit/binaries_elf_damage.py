@@ -2,45 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from tests.unit.binaries import Damage, UnsuitedError
+from tests.unit.binaries_damage import Damage, Edits, Mutation, UnsuitedError
 from tests.unit.binaries_elf import Elf
 
+_ELF = Edits(Elf)
 _PAGE = 4096
 _LOAD, _DYNAMIC, _INTERP = 1, 2, 3
-
-
-def _cut(place: Callable[[Elf], int]) -> Callable[[bytearray], None]:
-    """Keep the bytes in front of this place alone."""
-
-    def apply(data: bytearray) -> None:
-        del data[place(Elf(data)) :]
-
-    return apply
-
-
-def _edit(change: Callable[[Elf], None]) -> Callable[[bytearray], None]:
-    return lambda data: change(Elf(data))
-
-
-def _byte(at: int, value: int) -> Callable[[bytearray], None]:
-    def apply(data: bytearray) -> None:
-        data[at] = value
-
-    return apply
-
-
-def _put16(at: int, value: int) -> Callable[[bytearray], None]:
-    return _edit(lambda elf: elf.put16(at, value))
-
-
-def _put64(place: Callable[[Elf], int], value: int) -> Callable[[bytearray], None]:
-    return _edit(lambda elf: elf.put64(place(elf), value))
-
-
-def _zero(elf: Elf, start: int, length: int) -> None:
-    elf.data[start : start + length] = bytes(length)
 
 
 def _one(elf: Elf, kind: int) -> int:
@@ -59,7 +26,7 @@ def _file_end(elf: Elf, at: int) -> int:
     return elf.u64(at + 8) + elf.u64(at + 32)
 
 
-def _interpreter(text: bytes) -> Callable[[bytearray], None]:
+def _interpreter(text: bytes) -> Mutation:
     """Overwrite the interpreter's path, at the same length."""
 
     def change(elf: Elf) -> None:
@@ -67,7 +34,7 @@ def _interpreter(text: bytes) -> Callable[[bytearray], None]:
         start, size = elf.u64(at + 8), elf.u64(at + 32)
         elf.data[start : start + size] = text.ljust(size, b"\0")[:size]
 
-    return _edit(change)
+    return _ELF.edit(change)
 
 
 def _no_interpreter_but_needs(elf: Elf) -> None:
@@ -97,7 +64,7 @@ def _endless_dynamic(elf: Elf) -> None:
 
 def _blank_dynamic(elf: Elf) -> None:
     at = _one(elf, _DYNAMIC)
-    _zero(elf, elf.u64(at + 8), elf.u64(at + 32))
+    elf.zero(elf.u64(at + 8), elf.u64(at + 32))
 
 
 def _swap_loads(elf: Elf) -> None:
@@ -118,9 +85,9 @@ def _shift_offset(elf: Elf) -> None:
 
 
 def _entry_unbacked(elf: Elf) -> None:
-    """The code segment gets more memory than the file has bytes for, and the entry point goes there."""
+    """The end of the code segment loses its bytes in the file, and the entry point goes there."""
     at = elf.code()
-    elf.put64(at + 40, elf.u64(at + 40) + 64)
+    elf.put64(at + 32, elf.u64(at + 32) - 64)
     elf.put64(24, elf.u64(at + 16) + elf.u64(at + 32) + 16)
 
 
@@ -131,75 +98,77 @@ def _zero_page(elf: Elf) -> None:
     page = next((p for p in range(-(-start // _PAGE) * _PAGE, end - _PAGE, _PAGE) if not p <= entry < p + _PAGE), None)
     if page is None:
         raise UnsuitedError
-    _zero(elf, page, _PAGE)
+    elf.zero(page, _PAGE)
 
 
 def _zero_text(elf: Elf) -> None:
     at = elf.text()
-    _zero(elf, elf.u64(at + 24), elf.u64(at + 32))
+    elf.zero(elf.u64(at + 24), elf.u64(at + 32))
 
 
 DAMAGES = [
-    Damage("head-of-zeros", "file-format", _edit(lambda elf: _zero(elf, 0, 64))),
-    Damage("cut-in-identification", "elf-header", _cut(lambda elf: 10)),
-    Damage("cut-in-header", "elf-header", _cut(lambda elf: 40)),
-    Damage("big-endian", "elf-data", _byte(5, 2)),
-    Damage("no-byte-order", "elf-data", _byte(5, 0)),
-    Damage("other-machine", "elf-machine", _edit(lambda elf: elf.put16(18, 183 if elf.u16(18) == 62 else 62))),
-    Damage("no-machine", "elf-machine", _put16(18, 0)),
-    Damage("class-32", "elf-class", _byte(4, 1)),
-    Damage("no-class", "elf-class", _byte(4, 0)),
-    Damage("identification-version-zero", "elf-version", _byte(6, 0)),
-    Damage("version-zero", "elf-version", _byte(20, 0)),
-    Damage("header-size-zero", "elf-version", _put16(52, 0)),
-    Damage("freebsd", "elf-os-abi", _byte(7, 9)),
-    Damage("abi-version", "elf-os-abi", _byte(8, 7)),
-    Damage("object-file", "elf-type", _put16(16, 1)),
-    Damage("core-dump", "elf-type", _put16(16, 4)),
-    Damage("no-type", "elf-type", _put16(16, 0)),
-    Damage("cut-behind-header", "elf-program-headers", _cut(lambda elf: 64)),
-    Damage("cut-in-program-headers", "elf-program-headers", _cut(lambda elf: elf.u64(32) + 100)),
-    Damage("program-headers-past-end", "elf-program-headers", _put64(lambda elf: 32, 1 << 40)),
-    Damage("no-program-headers", "elf-program-headers", _put16(56, 0)),
-    Damage("program-header-size", "elf-program-headers", _put16(54, 32)),
-    Damage("nothing-to-map", "elf-program-headers", _edit(_no_loads)),
-    Damage("cut-in-code", "elf-load-data", _cut(lambda elf: elf.offset_of(elf.entry) + 1)),
-    Damage("cut-last-byte-of-segments", "elf-load-data", _cut(lambda elf: _file_end(elf, _last_load(elf)) - 1)),
-    Damage("load-offset-past-end", "elf-load-data", _put64(lambda elf: _last_load(elf) + 8, 1 << 40)),
-    Damage("load-size-huge", "elf-load-data", _put64(lambda elf: elf.code() + 32, 1 << 60)),
-    Damage("more-file-than-memory", "elf-load-size", _put64(lambda elf: elf.code() + 40, 16)),
-    Damage("loads-swapped", "elf-load-order", _edit(_swap_loads)),
-    Damage("loads-overlap", "elf-load-order", _put64(lambda elf: _last_load(elf) + 16, 0)),
-    Damage("load-past-address-space", "elf-load-order", _put64(lambda elf: _last_load(elf) + 40, (1 << 64) - 1)),
-    Damage("load-incongruent", "elf-load-alignment", _edit(_shift_offset)),
-    Damage("load-alignment-odd", "elf-load-alignment", _put64(lambda elf: elf.code() + 48, 0x1800)),
-    Damage("interpreter-past-end", "elf-segment-data", _put64(lambda elf: _one(elf, _INTERP) + 8, 1 << 40)),
-    Damage("cut-in-section-headers", "elf-section-table", _cut(lambda elf: len(elf.data) - 1)),
-    Damage("cut-before-section-headers", "elf-section-table", _cut(lambda elf: elf.u64(40))),
-    Damage("section-headers-past-end", "elf-section-table", _put64(lambda elf: 40, 1 << 62)),
-    Damage("section-headers-zeroed", "elf-section-table", _edit(lambda elf: _zero(elf, elf.u64(40), 64 * elf.u16(60)))),
-    Damage("section-header-size", "elf-section-table", _put16(58, 40)),
-    Damage("section-names-past-end", "elf-section-table", _put16(62, 0xFE00)),
-    Damage("section-names-in-code", "elf-section-table", _put16(62, 1)),
-    Damage("section-past-end", "elf-section-data", _put64(lambda elf: elf.text() + 24, 1 << 40)),
-    Damage("section-size-huge", "elf-section-data", _put64(lambda elf: elf.text() + 32, 1 << 60)),
+    Damage("head-of-zeros", "file-format", _ELF.edit(lambda elf: elf.zero(0, 64))),
+    Damage("cut-in-identification", "elf-header", _ELF.cut(10)),
+    Damage("cut-in-header", "elf-header", _ELF.cut(40)),
+    Damage("big-endian", "elf-data", _ELF.put8(5, 2)),
+    Damage("no-byte-order", "elf-data", _ELF.put8(5, 0)),
+    Damage("other-machine", "elf-machine", _ELF.edit(lambda elf: elf.put16(18, 183 if elf.u16(18) == 62 else 62))),
+    Damage("no-machine", "elf-machine", _ELF.put16(18, 0)),
+    Damage("class-32", "elf-class", _ELF.put8(4, 1)),
+    Damage("no-class", "elf-class", _ELF.put8(4, 0)),
+    Damage("identification-version-zero", "elf-version", _ELF.put8(6, 0)),
+    Damage("version-zero", "elf-version", _ELF.put8(20, 0)),
+    Damage("header-size-zero", "elf-version", _ELF.put16(52, 0)),
+    Damage("freebsd", "elf-os-abi", _ELF.put8(7, 9)),
+    Damage("abi-version", "elf-os-abi", _ELF.put8(8, 7)),
+    Damage("object-file", "elf-type", _ELF.put16(16, 1)),
+    Damage("core-dump", "elf-type", _ELF.put16(16, 4)),
+    Damage("no-type", "elf-type", _ELF.put16(16, 0)),
+    Damage("cut-behind-header", "elf-program-headers", _ELF.cut(64)),
+    Damage("cut-in-program-headers", "elf-program-headers", _ELF.cut(lambda elf: elf.u64(32) + 100)),
+    Damage("program-headers-past-end", "elf-program-headers", _ELF.put64(32, 1 << 40)),
+    Damage("no-program-headers", "elf-program-headers", _ELF.put16(56, 0)),
+    Damage("program-header-size", "elf-program-headers", _ELF.put16(54, 32)),
+    Damage("nothing-to-map", "elf-program-headers", _ELF.edit(_no_loads)),
+    Damage("cut-in-code", "elf-load-data", _ELF.cut(lambda elf: elf.offset_of(elf.entry) + 1)),
+    Damage("cut-last-byte-of-segments", "elf-load-data", _ELF.cut(lambda elf: _file_end(elf, _last_load(elf)) - 1)),
+    Damage("load-offset-past-end", "elf-load-data", _ELF.put64(lambda elf: _last_load(elf) + 8, 1 << 40)),
+    Damage("load-size-huge", "elf-load-data", _ELF.put64(lambda elf: elf.code() + 32, 1 << 60)),
+    Damage("more-file-than-memory", "elf-load-size", _ELF.put64(lambda elf: elf.code() + 40, 16)),
+    Damage("loads-swapped", "elf-load-order", _ELF.edit(_swap_loads)),
+    Damage("loads-overlap", "elf-load-order", _ELF.put64(lambda elf: _last_load(elf) + 16, 0)),
+    Damage("load-past-address-space", "elf-load-order", _ELF.put64(lambda elf: _last_load(elf) + 40, (1 << 64) - 1)),
+    Damage("load-incongruent", "elf-load-alignment", _ELF.edit(_shift_offset)),
+    Damage("load-alignment-odd", "elf-load-alignment", _ELF.put64(lambda elf: elf.code() + 48, 0x1800)),
+    Damage("interpreter-past-end", "elf-segment-data", _ELF.put64(lambda elf: _one(elf, _INTERP) + 8, 1 << 40)),
+    Damage("cut-in-section-headers", "elf-section-table", _ELF.cut(lambda elf: len(elf.data) - 1)),
+    Damage("cut-before-section-headers", "elf-section-table", _ELF.cut(lambda elf: elf.u64(40))),
+    Damage("section-headers-past-end", "elf-section-table", _ELF.put64(40, 1 << 62)),
+    Damage(
+        "section-headers-zeroed", "elf-section-table", _ELF.edit(lambda elf: elf.zero(elf.u64(40), 64 * elf.u16(60)))
+    ),
+    Damage("section-header-size", "elf-section-table", _ELF.put16(58, 40)),
+    Damage("section-names-past-end", "elf-section-table", _ELF.put16(62, 0xFE00)),
+    Damage("section-names-in-code", "elf-section-table", _ELF.put16(62, 1)),
+    Damage("section-past-end", "elf-section-data", _ELF.put64(lambda elf: elf.text() + 24, 1 << 40)),
+    Damage("section-size-huge", "elf-section-data", _ELF.put64(lambda elf: elf.text() + 32, 1 << 60)),
     Damage("other-interpreter", "elf-interpreter", _interpreter(b"/lib/ld-uClibc.so.0\0")),
     Damage("interpreter-zeroed", "elf-interpreter", _interpreter(b"\0")),
     Damage("interpreter-without-end", "elf-interpreter", _interpreter(b"/" * 64)),
-    Damage("dynamic-zeroed", "elf-dynamic", _edit(_blank_dynamic)),
-    Damage("dynamic-without-end", "elf-dynamic", _edit(_endless_dynamic)),
-    Damage("dynamic-size-odd", "elf-dynamic", _put64(lambda elf: _one(elf, _DYNAMIC) + 32, 24)),
-    Damage("dynamic-empty", "elf-dynamic", _put64(lambda elf: _one(elf, _DYNAMIC) + 32, 0)),
-    Damage("dynamic-not-mapped", "elf-dynamic", _edit(lambda elf: elf.put64(_one(elf, _DYNAMIC) + 8, elf.u64(40)))),
-    Damage("libraries-without-interpreter", "elf-program", _edit(_no_interpreter_but_needs)),
-    Damage("shared-library", "elf-program", _edit(_library)),
-    Damage("no-entry-point", "elf-entry-point", _put64(lambda elf: 24, 0)),
-    Damage("entry-in-headers", "elf-entry-point", _put64(lambda elf: 24, 16)),
-    Damage("entry-in-data", "elf-entry-point", _edit(lambda elf: elf.put64(24, elf.u64(_last_load(elf) + 16)))),
-    Damage("entry-past-end", "elf-entry-point", _put64(lambda elf: 24, 1 << 40)),
-    Damage("entry-without-bytes", "elf-entry-point", _edit(_entry_unbacked)),
-    Damage("code-not-executable", "elf-entry-point", _edit(lambda elf: elf.put32(elf.code() + 4, 4))),
-    Damage("entry-zeroed", "elf-entry-bytes", _edit(lambda elf: _zero(elf, elf.offset_of(elf.entry), 16))),
-    Damage("code-page-zeroed", "elf-code", _edit(_zero_page)),
-    Damage("code-zeroed", "elf-code", _edit(_zero_text)),
+    Damage("dynamic-zeroed", "elf-dynamic", _ELF.edit(_blank_dynamic)),
+    Damage("dynamic-without-end", "elf-dynamic", _ELF.edit(_endless_dynamic)),
+    Damage("dynamic-size-odd", "elf-dynamic", _ELF.put64(lambda elf: _one(elf, _DYNAMIC) + 32, 24)),
+    Damage("dynamic-empty", "elf-dynamic", _ELF.put64(lambda elf: _one(elf, _DYNAMIC) + 32, 0)),
+    Damage("dynamic-not-mapped", "elf-dynamic", _ELF.edit(lambda elf: elf.put64(_one(elf, _DYNAMIC) + 8, elf.u64(40)))),
+    Damage("libraries-without-interpreter", "elf-program", _ELF.edit(_no_interpreter_but_needs)),
+    Damage("shared-library", "elf-program", _ELF.edit(_library)),
+    Damage("no-entry-point", "elf-entry-point", _ELF.put64(24, 0)),
+    Damage("entry-in-headers", "elf-entry-point", _ELF.put64(24, 16)),
+    Damage("entry-in-data", "elf-entry-point", _ELF.edit(lambda elf: elf.put64(24, elf.u64(_last_load(elf) + 16)))),
+    Damage("entry-past-end", "elf-entry-point", _ELF.put64(24, 1 << 40)),
+    Damage("entry-without-bytes", "elf-entry-point", _ELF.edit(_entry_unbacked)),
+    Damage("code-not-executable", "elf-entry-point", _ELF.edit(lambda elf: elf.put32(elf.code() + 4, 4))),
+    Damage("entry-zeroed", "elf-entry-bytes", _ELF.edit(lambda elf: elf.zero(elf.offset_of(elf.entry), 16))),
+    Damage("code-page-zeroed", "elf-code", _ELF.edit(_zero_page)),
+    Damage("code-zeroed", "elf-code", _ELF.edit(_zero_text)),
 ]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import struct
 
+from tests.unit.binaries_damage import View
+
 ENTRY, ENTRY_OFFSET = 0x1010, 0x410
 _TEXT, _RDATA, _DATA, _BSS, _RELOC = 0x1000, 0x5000, 0x6000, 0x7000, 0x8000
 _IMAGE_END = 0x9000
@@ -70,29 +72,17 @@ def _relocations() -> bytes:
     return struct.pack("<IIHH", _DATA, 12, 0xA000, 0)
 
 
-class Pe:
-    """Offsets of a PE file's fields, to read and overwrite them; written apart from the code under test."""
+class Pe(View):
+    """Offsets of a PE file's fields."""
 
     def __init__(self, data: bytearray) -> None:
-        self.data = data
+        super().__init__(data)
         self.coff = self.u32(0x3C) + 4
         self.optional = self.coff + 20
         self.plus = self.u16(self.optional) == 0x20B
         self.directories = self.optional + (112 if self.plus else 96)
         self.table = self.optional + self.u16(self.coff + 16)
         self.count = self.u16(self.coff + 2)
-
-    def u16(self, at: int) -> int:
-        return int(struct.unpack_from("<H", self.data, at)[0])
-
-    def u32(self, at: int) -> int:
-        return int(struct.unpack_from("<I", self.data, at)[0])
-
-    def put16(self, at: int, value: int) -> None:
-        struct.pack_into("<H", self.data, at, value)
-
-    def put32(self, at: int, value: int) -> None:
-        struct.pack_into("<I", self.data, at, value)
 
     def header(self, index: int) -> int:
         """Offset of a section header; -1 is the last."""

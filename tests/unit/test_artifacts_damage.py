@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.unit import binaries_elf_damage, binaries_pe_damage
-from tests.unit.binaries import Damage, Seed, elf_seeds, failing, judge, messages, pe_seeds, suited, warning
+from tests.unit.binaries import elf_seeds, failing, judge, messages, pe_seeds, warning
+from tests.unit.binaries_damage import Damage, Seed, suited
 
 from buildproof.artifacts import RULES
 from buildproof.targets import Format, Machine
@@ -37,7 +38,7 @@ def test_damage_is_rejected_by_the_rule_it_was_made_for(seed: Seed, damage: Dama
 
 def test_there_is_a_damage_for_every_rule_about_structure() -> None:
     damages = [*binaries_pe_damage.DAMAGES, *binaries_elf_damage.DAMAGES]
-    structural = {rule.id for format in Format for rule in RULES[format]} - {"pe-second-opinion", "elf-second-opinion"}
+    structural = {rule.id for kind in Format for rule in RULES[kind]} - {"pe-second-opinion", "elf-second-opinion"}
     assert structural <= {damage.rule for damage in damages}
 
 

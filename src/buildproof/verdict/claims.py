@@ -9,10 +9,11 @@ from enum import StrEnum
 
 from buildproof.evidence import CheckStatus, Evidence, Stop
 from buildproof.units import duration
+from buildproof.verdict.case import Budget, signalled_by
 from buildproof.verdict.culprit import named
-from buildproof.verdict.judge import Budget, limits_unmet, signalled_by
 from buildproof.verdict.outcomes import Family, Outcome, Verdict
 from buildproof.verdict.peak import PeakState, judge_peak
+from buildproof.verdict.rules_trust import limits_unmet
 
 
 class Claim(StrEnum):

@@ -1,0 +1,97 @@
+"""Rules about the project itself: crashes, failing commands, artifacts that are no good."""
+
+from __future__ import annotations
+
+import signal
+
+from buildproof.evidence import CheckStatus, Evidence, Grade
+from buildproof.limits import show_limit
+from buildproof.units import duration
+from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
+from buildproof.verdict.culprit import named, signal_name
+from buildproof.verdict.outcomes import Outcome, Verdict
+
+CRASH_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGILL, signal.SIGABRT, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP})
+
+
+def crashed(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    dead = signalled_by(evidence, *CRASH_SIGNALS)
+    if not dead:
+        return None
+    first = dead[0]
+    more = f", and {len(dead) - 1} more processes crashed" if len(dead) > 1 else ""
+    after = " The build exited 0 all the same." if evidence.exit_code == 0 else ""
+    return Verdict(
+        outcome=Outcome.CRASHED,
+        cause=signal_name(first.signal or 0),
+        grade=Grade.KERNEL,
+        summary=f"{named(first)} died of {signal_name(first.signal or 0)} {duration(first.at_s)} into the build"
+        f"{more}.{after}",
+        culprit=named(first),
+        advice=("A crash with memory to spare is the tool's bug: try another version of it, or fewer optimizations.",),
+    )
+
+
+def failed(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    if evidence.exit_code == 0 and evidence.stopped is None:
+        return None
+    code = evidence.exit_code
+    killed = signalled_by(evidence, signal.SIGKILL)
+    if killed and (code or 0) >= SHELL_SIGNAL_BASE:
+        return Verdict(
+            outcome=Outcome.BUILD_ERROR,
+            cause="killed-from-outside",
+            grade=Grade.KERNEL,
+            summary=f"{named(killed[0])} was killed by SIGKILL, and no memory limit did it.",
+            culprit=named(killed[0]),
+            advice=("Look for a kill(1) in the build itself, or for something on the host that ends processes.",),
+        )
+    said = {finding.kind: finding for finding in reversed(evidence.findings)}
+    address_space = evidence.limits.get("address_space")
+    if "no-memory" in said and address_space and address_space.in_force:
+        bound = show_limit("address_space", address_space.effective)
+        return Verdict(
+            outcome=Outcome.OUT_OF_MEMORY,
+            cause="address-space",
+            grade=Grade.LOG,
+            summary=f"An allocation was refused, with no kill: log line {said['no-memory'].line} says "
+            f"“{said['no-memory'].text.strip()[:160]}”.",
+            advice=(
+                f"Raise `address-space` above {show_limit('address_space', address_space.effective)}, if the build maps that much.",
+            ),
+        )
+    last = evidence.processes.failed[-1] if evidence.processes.failed else None
+    culprit = next((end for end in evidence.processes.failed if end.exit_code != code), last)
+    first_error = next((line for line in evidence.last_lines if "error" in line.lower()), None)
+    quoted = f": {first_error.strip()[:200]}" if first_error else ""
+    return Verdict(
+        outcome=Outcome.BUILD_ERROR,
+        cause="exit-status",
+        grade=Grade.STATUS,
+        summary=f"The command exited with status {code}{quoted}",
+        culprit=named(culprit) if culprit else None,
+        advice=("The log has the whole story; `reproduce` in the record runs the same build by hand.",),
+    )
+
+
+def bad_artifact(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    for artifact in evidence.artifacts or ():
+        broken = [check for check in artifact.checks if check.status is CheckStatus.FAIL]
+        if broken:
+            return Verdict(
+                outcome=Outcome.BAD_ARTIFACT,
+                cause=broken[0].id,
+                grade=Grade.KERNEL,
+                summary=f"{artifact.path}: {broken[0].message}",
+                advice=("Each failed check in the record says where in the file and what was expected.",),
+            )
+    for artifact in evidence.artifacts or ():
+        if artifact.started and artifact.started.complaint:
+            return Verdict(
+                outcome=Outcome.BAD_ARTIFACT,
+                cause="does-not-start",
+                grade=Grade.STATUS,
+                summary=f"{artifact.path} was started in {artifact.started.image}: {artifact.started.complaint}",
+                advice=("Its output is in the record; a missing DLL or library is the usual reason.",),
+            )
+    return None
