@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildproof.errors import BuildproofError, ExitCode
+from buildproof.errors import BuildproofError
 from buildproof.targets import Target
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def _manifests_of(metafunc: pytest.Metafunc) -> tuple[Path, ...]:
     manifest = metafunc.definition.getparent(ManifestFile)
     if manifest is not None:
         return (manifest.path,)
-    return _chosen_projects(metafunc.config)
+    own = getattr(metafunc.module, "BUILDPROOF_PROJECTS", None)
+    return tuple(map(Path, own)) if own else _chosen_projects(metafunc.config)
 
 
 def _chosen_projects(config: pytest.Config) -> tuple[Path, ...]:
@@ -196,9 +197,7 @@ def _prepare(config: pytest.Config, builds: dict[str, Build]) -> None:
     if not builds:
         return
     try:
-        session = _session(config)
-        session.folder.open()
-        session.prepare(tuple(builds.values()))
+        _session(config).prepare(tuple(builds.values()))
     except BuildproofError as error:
         pytest.exit(str(error), returncode=error.exit_code)
 
@@ -270,7 +269,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     except BuildproofError as error:
         _say(config, str(error))
         return
-    if record and exitstatus in {ExitCode.PASSED, ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}:
+    if record and exitstatus == pytest.ExitCode.TESTS_FAILED:
         code = exit_code_of(record)
         if code:
             session.exitstatus = code
@@ -283,7 +282,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if _SESSION not in config.stash:
         return
     folder = config.stash[_SESSION].folder
-    if not (folder.path / "record.json").is_file():
+    if not folder.begun:
         return
     terminalreporter.section("builds")
     text = told(folder.read(), folder.path, width=terminalreporter._tw.fullwidth, colour=terminalreporter._tw.hasmarkup)  # noqa: SLF001

@@ -30,10 +30,15 @@ class RunFolder:
         """A folder for a new run below `root`, not made yet: a run without builds leaves nothing."""
         return cls(root / STATE_FOLDER / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}")
 
+    @property
+    def begun(self) -> bool:
+        """Whether the run's first record was written."""
+        return self._record.is_file()
+
     def open(self) -> None:
         """Make the folder and point `last` at it; the oldest runs beyond the last twenty are removed."""
         state = self.path.parent
-        self.path.mkdir(parents=True)
+        self.path.mkdir(parents=True, exist_ok=True)
         (state / ".gitignore").write_text("*\n")
         link = state / f".last-{self.id}"
         link.symlink_to(self.id)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import FileLock
+
 import buildproof
 from buildproof.doctor import diagnose
 from buildproof.engine import Engine
@@ -56,6 +58,7 @@ class Session:
         """
         self.prepared = True
         facts = self.engine.facts()
+        self.folder.open()
         record = RunRecord(
             buildproof=buildproof.__version__,
             id=self.folder.id,
@@ -83,6 +86,10 @@ class Session:
 
     def outcome(self, build: Build) -> BuildRecord:
         """The record of a build, which is run now unless it was before: in this process or in another worker."""
+        if not self.folder.begun:
+            with FileLock(self.folder.path.with_suffix(".lock")):  # a worker that the controller prepared nothing for
+                if not self.folder.begun:
+                    self.prepare((build,))
         with self.folder.lock(build.id):
             known = self.folder.read().build(build.id)
             if known and known.verdict:
@@ -92,7 +99,8 @@ class Session:
 
     def close(self) -> RunRecord | None:
         """End the run: sweep what its builds left in the engine, and close the record; None when none was begun."""
-        if not (self.folder.path / "record.json").is_file():
+        self.folder.path.with_suffix(".lock").unlink(missing_ok=True)
+        if not self.folder.begun:
             return None
         try:
             sweep(self.engine, self.folder.id)

@@ -15,6 +15,7 @@ CRASH_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGILL, signal.SIGABRT, signal
 
 
 def crashed(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """Some process died of a signal that only a bug in a program raises."""
     dead = signalled_by(evidence, *CRASH_SIGNALS)
     if not dead:
         return None
@@ -33,6 +34,7 @@ def crashed(evidence: Evidence, _budget: Budget) -> Verdict | None:
 
 
 def failed(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """The command did not exit 0, and nothing above knows why."""
     if evidence.exit_code == 0 and evidence.stopped is None:
         return None
     code = evidence.exit_code
@@ -56,9 +58,7 @@ def failed(evidence: Evidence, _budget: Budget) -> Verdict | None:
             grade=Grade.LOG,
             summary=f"An allocation was refused, with no kill: log line {said['no-memory'].line} says "
             f"“{said['no-memory'].text.strip()[:160]}”.",
-            advice=(
-                f"Raise `address-space` above {show_limit('address_space', address_space.effective)}, if the build maps that much.",
-            ),
+            advice=(f"Raise `address-space` above {bound}, if the build maps that much.",),
         )
     last = evidence.processes.failed[-1] if evidence.processes.failed else None
     culprit = next((end for end in evidence.processes.failed if end.exit_code != code), last)
@@ -75,6 +75,7 @@ def failed(evidence: Evidence, _budget: Budget) -> Verdict | None:
 
 
 def bad_artifact(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """An output is missing, damaged, of the wrong kind, or does not start."""
     for artifact in evidence.artifacts or ():
         broken = [check for check in artifact.checks if check.status is CheckStatus.FAIL]
         if broken:

@@ -16,6 +16,7 @@ _NEAR_LIMIT = 0.98
 
 
 def time_limit(evidence: Evidence, budget: Budget) -> Verdict | None:
+    """The harness stopped the build: wall limit or silence."""
     if evidence.stopped is Stop.TIME_LIMIT:
         limit = duration(budget.time_limit)
         cpu, wall = evidence.time.cpu_s, evidence.time.wall_s
@@ -39,6 +40,7 @@ def time_limit(evidence: Evidence, budget: Budget) -> Verdict | None:
 
 
 def out_of_memory(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """The kernel's counter says that a process was killed for lack of memory, whatever the build then exited with."""
     memory = evidence.memory
     if memory.oom_kills is None and evidence.engine_oom_flag:
         return Verdict(
@@ -95,6 +97,7 @@ def _full_advice(mount: str, space: Space) -> str:
 
 
 def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """A process died of SIGBUS; without accounting, the exit status may say so."""
     dead = signalled_by(evidence, signal.SIGBUS)
     exit_says_so = evidence.exit_code == SHELL_SIGNAL_BASE + signal.SIGBUS
     if not dead and (evidence.accounting or not exit_says_so):
@@ -120,6 +123,7 @@ def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
 
 
 def no_space(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """The build failed and says that it ran out of space."""
     said = next((finding for finding in evidence.findings if finding.kind == "no-space"), None)
     if evidence.exit_code == 0 or not said:
         return None
@@ -135,6 +139,7 @@ def no_space(evidence: Evidence, _budget: Budget) -> Verdict | None:
 
 
 def over_budget(evidence: Evidence, budget: Budget) -> Verdict | None:
+    """It built, but needed more memory than it promises."""
     if budget.peak_memory is None:
         return None
     peak = judge_peak(evidence.memory, budget.peak_memory)

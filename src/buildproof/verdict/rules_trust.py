@@ -20,6 +20,7 @@ def limits_unmet(evidence: Evidence) -> str | None:
 
 
 def cancelled(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """A person ended the run."""
     if evidence.stopped is not Stop.CANCELLED:
         return None
     when = "" if evidence.stopped_at_s is None else f" {duration(evidence.stopped_at_s)} into the build"
@@ -29,6 +30,7 @@ def cancelled(evidence: Evidence, _budget: Budget) -> Verdict | None:
 
 
 def not_measured(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """The memory limit was not in force, or the probe was lost: nothing is proved."""
     unmet = limits_unmet(evidence)
     if unmet:
         return Verdict(
