@@ -55,11 +55,11 @@ def load(paths: Iterable[Path], *, compose: Path | None = None) -> tuple[Build, 
     def builders_for(manifest: Manifest) -> Mapping[str, Builder]:
         return read_once(manifest.project.compose or compose or shipped_compose())
 
+    builds: tuple[Build, ...] = ()
     try:
         builds = plan(manifests, builders_for)
     except InputError as error:
-        raise_together([*errors, error])
-        raise
+        errors.append(error)
     raise_together(errors)
     return builds
 

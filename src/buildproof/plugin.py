@@ -149,7 +149,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _build_of(item: pytest.Item) -> Build | None:
     callspec = getattr(item, "callspec", None)
     build: Build | None = callspec.params.get(_ARGUMENT) if callspec else None
-    return build
+    return build if hasattr(build, "spec") else None  # an empty parameter set holds pytest's own placeholder
 
 
 @pytest.hookimpl(tryfirst=True)

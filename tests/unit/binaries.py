@@ -55,7 +55,7 @@ def pe_seeds() -> list[Seed]:
 
 
 def elf_seeds() -> list[Seed]:
-    """The minimal ELF file, and this machine's own `true` and Python where they are ELF files."""
+    """The minimal ELF file, and this machine's own `true` and Python where they are ELF files with sections."""
     seeds = [Seed("minimal", minimal_elf(), Target.LINUX_X86_64)]
     for path in (Path("/bin/true"), Path(sys.executable).resolve()):
         data = path.read_bytes() if path.is_file() else b""

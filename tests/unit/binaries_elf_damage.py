@@ -18,6 +18,13 @@ def _one(elf: Elf, kind: int) -> int:
     return found[0]
 
 
+def _table(elf: Elf) -> int:
+    """Offset of the section header table."""
+    if not elf.u64(40):
+        raise UnsuitedError
+    return elf.u64(40)
+
+
 def _last_load(elf: Elf) -> int:
     return elf.segments(_LOAD)[-1]
 
@@ -84,6 +91,13 @@ def _shift_offset(elf: Elf) -> None:
     elf.put64(at + 32, elf.u64(at + 32) - 1)
 
 
+def _entry_in_headers(elf: Elf) -> None:
+    """An address in the file's first segment, where older linkers put the code as well."""
+    if elf.code() == elf.segments(_LOAD)[0]:
+        raise UnsuitedError
+    elf.put64(24, elf.u64(elf.segments(_LOAD)[0] + 16) + 16)
+
+
 def _entry_unbacked(elf: Elf) -> None:
     """The end of the code segment loses its bytes in the file, and the entry point goes there."""
     at = elf.code()
@@ -142,10 +156,10 @@ DAMAGES = [
     Damage("load-alignment-odd", "elf-load-alignment", _ELF.put64(lambda elf: elf.code() + 48, 0x1800)),
     Damage("interpreter-past-end", "elf-segment-data", _ELF.put64(lambda elf: _one(elf, _INTERP) + 8, 1 << 40)),
     Damage("cut-in-section-headers", "elf-section-table", _ELF.cut(lambda elf: len(elf.data) - 1)),
-    Damage("cut-before-section-headers", "elf-section-table", _ELF.cut(lambda elf: elf.u64(40))),
+    Damage("cut-before-section-headers", "elf-section-table", _ELF.cut(_table)),
     Damage("section-headers-past-end", "elf-section-table", _ELF.put64(40, 1 << 62)),
     Damage(
-        "section-headers-zeroed", "elf-section-table", _ELF.edit(lambda elf: elf.zero(elf.u64(40), 64 * elf.u16(60)))
+        "section-headers-zeroed", "elf-section-table", _ELF.edit(lambda elf: elf.zero(_table(elf), 64 * elf.u16(60)))
     ),
     Damage("section-header-size", "elf-section-table", _ELF.put16(58, 40)),
     Damage("section-names-past-end", "elf-section-table", _ELF.put16(62, 0xFE00)),
@@ -159,11 +173,11 @@ DAMAGES = [
     Damage("dynamic-without-end", "elf-dynamic", _ELF.edit(_endless_dynamic)),
     Damage("dynamic-size-odd", "elf-dynamic", _ELF.put64(lambda elf: _one(elf, _DYNAMIC) + 32, 24)),
     Damage("dynamic-empty", "elf-dynamic", _ELF.put64(lambda elf: _one(elf, _DYNAMIC) + 32, 0)),
-    Damage("dynamic-not-mapped", "elf-dynamic", _ELF.edit(lambda elf: elf.put64(_one(elf, _DYNAMIC) + 8, elf.u64(40)))),
+    Damage("dynamic-not-mapped", "elf-dynamic", _ELF.edit(lambda elf: elf.put64(_one(elf, _DYNAMIC) + 8, _table(elf)))),
     Damage("libraries-without-interpreter", "elf-program", _ELF.edit(_no_interpreter_but_needs)),
     Damage("shared-library", "elf-program", _ELF.edit(_library)),
     Damage("no-entry-point", "elf-entry-point", _ELF.put64(24, 0)),
-    Damage("entry-in-headers", "elf-entry-point", _ELF.put64(24, 16)),
+    Damage("entry-in-headers", "elf-entry-point", _ELF.edit(_entry_in_headers)),
     Damage("entry-in-data", "elf-entry-point", _ELF.edit(lambda elf: elf.put64(24, elf.u64(_last_load(elf) + 16)))),
     Damage("entry-past-end", "elf-entry-point", _ELF.put64(24, 1 << 40)),
     Damage("entry-without-bytes", "elf-entry-point", _ELF.edit(_entry_unbacked)),

@@ -5,6 +5,6 @@ their ids is told in `rule`. What a rule needs to know of a file is read by `pe.
 is one small function over facts.
 """
 
-from buildproof.artifacts.examine import RULES, examine
+from buildproof.artifacts.examination import RULES, examine
 
 __all__ = ["RULES", "examine"]

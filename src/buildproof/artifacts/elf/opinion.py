@@ -24,8 +24,10 @@ class TooManyReadsError(Exception):
     """pyelftools did not come to an end."""
 
 
-class _Counted(io.BytesIO):
+class LimitedStream(io.BytesIO):
     """The file as a stream of a limited number of reads; nothing of it is copied but what is read."""
+
+    # A BytesIO by type alone, which is what pyelftools asks for: the methods that it calls are these three.
 
     def __init__(self, reader: Reader) -> None:
         super().__init__()
@@ -34,9 +36,11 @@ class _Counted(io.BytesIO):
         self._left = _MOST_READS
 
     def tell(self) -> int:
+        """The position, in bytes from the start."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a position; raises ValueError for one before the start."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._reader.size}[whence]
         if base + offset < 0:
             raise ValueError(f"negative seek position {base + offset}")
@@ -44,6 +48,7 @@ class _Counted(io.BytesIO):
         return self._at
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Up to `size` bytes; raises TooManyReadsError when all reads are used up."""
         self._left -= 1
         if self._left < 0:
             raise TooManyReadsError(f"no end after {_MOST_READS} reads")
@@ -55,7 +60,7 @@ class _Counted(io.BytesIO):
 
 def _opinion(image: ElfImage) -> Iterator[Problem]:
     try:
-        theirs = _summary(ELFFile(_Counted(image.reader)))
+        theirs = _summary(ELFFile(LimitedStream(image.reader)))
     # pyelftools raises ELFError by design, and struct.error, construct's errors, AttributeError, AssertionError,
     # MemoryError and others by accident: whichever it is, it could not read the file, and that is all that is asked.
     except Exception as error:  # noqa: BLE001

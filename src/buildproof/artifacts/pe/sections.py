@@ -156,7 +156,7 @@ RULES: tuple[Rule[PeImage], ...] = (
     ),
     Rule(
         id="pe-image-size",
-        title="SizeOfImage covers the sections, and nothing more",
+        title="the declared size of the image covers the sections, and nothing more",
         source='Microsoft PE format, "Optional Header Windows-Specific Fields (Image Only)"',
         mend=REBUILD,
         judge=_image_size,
