@@ -17,7 +17,6 @@ from tests.unit.binaries_pe import minimal_pe
 
 from buildproof.artifacts import RULES
 from buildproof.artifacts.elf import opinion as elf_opinion
-from buildproof.artifacts.pe import opinion as pe_opinion
 from buildproof.artifacts.reader import Reader
 from buildproof.artifacts.rule import CUT, Problem, Rule, judge
 from buildproof.evidence import CheckStatus
@@ -34,7 +33,7 @@ IDS = [
     *("pe-section-alignment", "pe-section-addresses", "pe-image-size", "pe-entry-point", "pe-code", "pe-entry-bytes"),
     *("pe-directories", "pe-directory-data", "pe-certificates", "pe-symbol-table", "pe-second-opinion"),
     *("elf-header", "elf-data", "elf-machine", "elf-class", "elf-version", "elf-os-abi", "elf-type"),
-    *("elf-program-headers", "elf-load-data", "elf-load-size", "elf-load-order", "elf-load-alignment"),
+    *("elf-program-headers", "elf-load-data", "elf-load-size", "elf-load-code", "elf-load-order", "elf-load-alignment"),
     *("elf-segment-data", "elf-section-table", "elf-section-data", "elf-interpreter", "elf-dynamic", "elf-program"),
     *("elf-entry-point", "elf-code", "elf-entry-bytes", "elf-second-opinion"),
 ]
@@ -149,7 +148,7 @@ def test_another_answer_of_the_second_reader_is_shown(tmp_path: Path, monkeypatc
         def __init__(self, **_: object) -> None:
             super().__init__(data=bytes(other), fast_load=True)
 
-    monkeypatch.setattr(pe_opinion.pefile, "PE", Other)
+    monkeypatch.setattr(pefile, "PE", Other)
     check = examine_bytes(tmp_path, minimal_pe(), Target.WINDOWS_X86_64).checks[-1]
     assert check.status is CheckStatus.FAIL
     assert (check.expected, check.actual) == ("4112", "8192")

@@ -84,7 +84,7 @@ RULES: tuple[Rule[ElfImage], ...] = (
         mend="Look at the linker's --entry option and at whether the start-up objects (crt1.o) were linked; "
         "a shared library has no entry point.",
         judge=_entry_point,
-        needs=("elf-load-order",),
+        needs=("elf-load-code", "elf-load-order"),
     ),
     # One whole page of the file, aligned as the file system loses it. Compilers and linkers fill gaps in code with
     # NOP, INT3 or BRK; where zeros stand for alignment, they are fewer than the alignment, so that up to an alignment
@@ -96,7 +96,7 @@ RULES: tuple[Rule[ElfImage], ...] = (
         source="buildproof, measured on the programs and libraries of Debian 12",
         mend=REBUILD,
         judge=_code,
-        needs=("elf-section-data", "elf-load-size"),
+        needs=("elf-section-data", "elf-load-code"),
     ),
     Rule(
         id="elf-entry-bytes",

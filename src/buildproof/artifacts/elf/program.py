@@ -119,7 +119,7 @@ RULES: tuple[Rule[ElfImage], ...] = (
         "where this file does not exist the program does not start (No such file or directory).",
         judge=_interpreter,
         applies=_static,
-        needs=("elf-segment-data",),
+        needs=("elf-segment-data", "elf-load-code"),
     ),
     Rule(
         id="elf-dynamic",
@@ -128,7 +128,7 @@ RULES: tuple[Rule[ElfImage], ...] = (
         mend=REBUILD,
         judge=_dynamic,
         applies=_no_dynamic,
-        needs=("elf-segment-data",),
+        needs=("elf-segment-data", "elf-load-code"),
     ),
     Rule(
         id="elf-program",

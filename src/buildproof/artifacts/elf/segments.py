@@ -58,6 +58,25 @@ def _load_size(image: ElfImage) -> Iterator[Problem]:
             )
 
 
+def _load_code(image: ElfImage) -> Iterator[Problem]:
+    executable = [segment for segment in image.loads if segment.executable]
+    if not executable:
+        yield Problem(
+            message="no PT_LOAD segment is executable",
+            offset=image.header.phoff,
+            expected="a PT_LOAD segment with PF_X",
+            actual="none",
+        )
+    elif not any(segment.filesz for segment in executable):
+        yield Problem(
+            message="the executable segments have no bytes in the file: it holds debug information alone",
+            offset=executable[0].position,
+            expected="p_filesz above zero",
+            actual="0",
+            mend="Look at the artifact's path: objcopy --only-keep-debug makes such files, beside the program.",
+        )
+
+
 def _load_order(image: ElfImage) -> Iterator[Problem]:
     limit = 1 << image.target.machine.bits
     end = 0
@@ -132,6 +151,14 @@ RULES: tuple[Rule[ElfImage], ...] = (
         mend=REBUILD,
         judge=_load_size,
         needs=("elf-load-data",),
+    ),
+    Rule(
+        id="elf-load-code",
+        title="an executable PT_LOAD segment has bytes in the file",
+        source=_SPEC,
+        mend=REBUILD,
+        judge=_load_code,
+        needs=("elf-load-size",),
     ),
     Rule(
         id="elf-load-order",
