@@ -42,9 +42,16 @@ def rlimits_of(text: str) -> dict[str, tuple[int, int]]:
 
 
 def _state(asked: LimitValue, got: LimitValue | None, holds: bool | None, why: str | None = None) -> LimitState:
-    if got is None and holds is None and why is None:
-        why = "the kernel's value could not be read"
-    return LimitState(requested=asked, effective=got, in_force=holds, why=None if holds else why)
+    unsaid = "the kernel's value could not be read" if got is None else "the kernel's value differs"
+    return LimitState(requested=asked, effective=got, in_force=holds, why=None if holds else why or unsaid)
+
+
+def _counted(asked: float, got: float | None) -> LimitState:
+    """A limit that the kernel reports as a number, or as none at all."""
+    if asked == UNLIMITED:
+        return _state(asked, UNLIMITED if got is None else got, got is None)
+    why = "the kernel reports no limit" if got is None else None
+    return _state(asked, got, got is not None and abs(got - asked) < 0.01, why)
 
 
 def _about(asked: float, got: float | None) -> bool | None:
@@ -64,16 +71,14 @@ def compare(
     states: dict[str, LimitState] = {}
     if asked.memory is not None:
         got = group.get("memory")
-        why = "the kernel reports no limit" if got is None else "the kernel's limit differs"
+        why = "the kernel reports no limit" if got is None else None
         states["memory"] = _state(asked.memory, got, _about(asked.memory, got) or False, why)
     if asked.memory_swap is not None:
         states["memory_swap"] = _memory_swap(asked, group, host_swap)
     if asked.cpus is not None:
-        got = group.get("cpus")
-        states["cpus"] = _state(asked.cpus, got, got is not None and abs(got - asked.cpus) < 0.01)
+        states["cpus"] = _counted(asked.cpus, group.get("cpus"))
     if asked.pids is not None:
-        got = group.get("pids")
-        states["pids"] = _state(asked.pids, got, got == asked.pids)
+        states["pids"] = _counted(asked.pids, group.get("pids"))
     if asked.swappiness is not None:
         states["swappiness"] = _swappiness(asked.swappiness, group.get("swappiness"), version)
     if asked.oom_kill_disable is not None:
@@ -81,16 +86,15 @@ def compare(
     mounts = {mount["mount"]: mount for mount in report.get("mounts") or ()}
     if asked.shm is not None:
         got = mounts.get("/dev/shm", {}).get("size")  # noqa: S108 (the build's mount, not a file of ours)
-        states["shm"] = _state(
-            asked.shm, got, _about(asked.shm, got), None if got is None else "the mount's size differs"
-        )
+        states["shm"] = _state(asked.shm, got, _about(asked.shm, got))
     rlimits = rlimits_of(report["rlimits"]) if report.get("rlimits") else {}
     if asked.address_space is not None:
         got = rlimits.get("address_space", (None,))[0]
-        states["address_space"] = _state(asked.address_space, got, None if got is None else got == asked.address_space)
+        want = asked.address_space // 1024 * 1024  # `ulimit -v` counts in KiB
+        states["address_space"] = _state(asked.address_space, got, None if got is None else got == want)
     for name, pair in asked.rlimits.items():
         both = rlimits.get(name)
-        reason = (refused or {}).get(name) or (None if both is None else "the kernel's values differ")
+        reason = (refused or {}).get(name)
         states[f"ulimit {name}"] = _state(pair, both, None if both is None else both == pair, reason)
     return states
 
@@ -102,15 +106,17 @@ def _memory_swap(asked: Limits, group: Mapping[str, Any], host_swap: int | None)
         return _state(want, got, False, f"the engine's host has no swap: the {room} beyond memory are not to be had")
     if want == UNLIMITED:
         return _state(want, got if got is not None else UNLIMITED, got is None, "the kernel has a limit")
+    if got is None and host_swap == 0:
+        return _state(want, asked.memory, True)
     if got is None:
         return _state(want, got, False, "the kernel does not account swap (boot it with swapaccount=1)")
-    return _state(want, got, _about(want, got), "the kernel's limit differs")
+    return _state(want, got, _about(want, got))
 
 
 def _swappiness(want: int, got: int | None, version: int | None) -> LimitState:
     if version == 2:
         return _state(want, None, False, why="cgroup v2 has no swappiness of its own; the host's vm.swappiness rules")
-    return _state(want, got, None if got is None else got == want, why="the kernel's value differs")
+    return _state(want, got, None if got is None else got == want)
 
 
 def _oom_kill_disable(want: bool, got: int | None, version: int | None) -> LimitState:

@@ -11,14 +11,21 @@ from buildproof.evidence import LogFinding
 
 # Each pattern is what one tool prints; sources: rustc_driver and cargo ("signal: 7, SIGBUS"), collect2 of GCC
 # ("ld terminated with signal 7 [Bus error]"), bfd and lld error texts, mold's SIGBUS handler ("Disk full?"),
-# GCC's "Killed signal terminated program cc1plus".
+# GCC's "Killed signal terminated program cc1plus", before GCC 9 "internal compiler error: Killed", make's and the
+# shells' "*** [target] Killed" and "line 1: 123 Killed".
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
         ("sigbus", r"\bSIGBUS\b|\bBus error\b|terminated with signal 7\b"),
         ("segfault", r"\bSIGSEGV\b|\bSegmentation fault\b|terminated with signal 11\b"),
-        ("killed", r"\bSIGKILL\b|Killed signal terminated program|terminated with signal 9\b|^Killed$"),
-        ("abort", r"\bSIGABRT\b|^Aborted\b|terminated with signal 6\b"),
+        (
+            "killed",
+            (
+                r"\bSIGKILL\b|Killed signal terminated program|internal compiler error: Killed\b"
+                r"|terminated with signal 9\b|^Killed$|\*\*\* \[.*\] Killed$|: (?:line )?\d+:? +\d+ Killed\b"
+            ),
+        ),
+        ("abort", r"\bSIGABRT\b|^Aborted\b|\*\*\* \[.*\] Aborted\b|terminated with signal 6\b"),
         ("no-space", r"No space left on device|Disk full\?|\bENOSPC\b|Disk quota exceeded"),
         (
             "no-memory",
@@ -27,11 +34,17 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
                 r"|out of memory allocating|\bLLVM ERROR: out of memory|std::bad_alloc|memory exhausted"
             ),
         ),
-        ("compiler-bug", r"internal compiler error|the compiler unexpectedly panicked|PLEASE submit a bug report"),
+        (
+            "compiler-bug",
+            r"internal compiler error(?!: Killed)|the compiler unexpectedly panicked|PLEASE submit a bug report",
+        ),
         ("no-processes", r"Resource temporarily unavailable|[Cc]annot fork"),
     )
 )
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f]")
+# ECMA-48: control sequences, control strings up to their end (OSC 8 is a hyperlink), other escapes, C0 and C1.
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[PX\]^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 _MOST_FINDINGS_OF_A_KIND = 5
 _LONGEST_LINE = 4096
 _LAST_LINES = 40
@@ -53,7 +66,8 @@ class Log:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._partial = b""
-        self._number = 0
+        self._number = 1
+        self._in_line = False  # a piece of the line that is being read is among the last lines already
         self._findings: dict[str, list[LogFinding]] = {}
         self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
 
@@ -70,14 +84,22 @@ class Log:
         for line in lines:
             self._line(line)
         if len(self._partial) > _LONGEST_LINE:  # a progress bar that never ends its line must not grow in memory
-            self._line(self._partial)
+            self._take(self._partial)
             self._partial = b""
 
     def _line(self, raw: bytes) -> None:
-        self._number += 1
-        text = plain(raw[:_LONGEST_LINE].decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]).rstrip()
-        if text:
+        self._take(raw)
+        self._number, self._in_line = self._number + 1, False
+
+    def _take(self, raw: bytes) -> None:
+        """A whole line or a piece of an endless one; of what was written over with carriage returns only the last."""
+        shown = raw.rstrip(b"\r").rpartition(b"\r")[2][:_LONGEST_LINE]
+        text = plain(shown.decode("utf-8", "replace")).rstrip()
+        if text and self._in_line:
+            self.last_lines[-1] = text
+        elif text:
             self.last_lines.append(text)
+            self._in_line = True
         for finding in findings_in(text, self._number):
             kept = self._findings.setdefault(finding.kind, [])
             if len(kept) < _MOST_FINDINGS_OF_A_KIND:

@@ -67,21 +67,27 @@ class Observation:
         value = (self.state.get("counters") or {}).get(name)
         if value is None or not since_start:
             return value
-        return int(value) - int((self.state.get("counters_at_start") or {}).get(name) or 0)
+        before = (self.state.get("counters_at_start") or {}).get(name)
+        return None if before is None else int(value) - int(before)
+
+    def _swap_peak(self) -> int | None:
+        """Zero where the host has no swap, even if the kernel does not account it."""
+        seen: int | None = self.state.get("swap_peak")
+        none_at_all = self.state and self.hello is not None and self.hello.get("host_swap") == 0
+        return 0 if seen is None and none_at_all else seen
 
     def memory(self) -> Memory:
         """The memory part; `limit` as read back from the kernel."""
         limit = ((self.limits or {}).get("cgroup") or {}).get("memory")
         charged, hits = self._counter("charged_peak"), self._counter("limit_hits", since_start=True)
-        saturated = (
-            None if hits is None else hits > 0 or (limit is not None and charged is not None and charged >= limit)
-        )
+        touched = limit is not None and charged is not None and charged >= limit
+        saturated = True if touched else None if hits is None else hits > 0
         return Memory(
             limit=limit,
             charged_peak=charged,
             demand_peak=self.state.get("demand_peak"),
             demand_peak_at_s=self.state.get("demand_peak_at_s"),
-            swap_peak=self.state.get("swap_peak"),
+            swap_peak=self._swap_peak(),
             oom_kills=self._counter("oom_kills", since_start=True),
             limit_hits=hits,
             saturated=saturated,

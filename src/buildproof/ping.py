@@ -33,7 +33,7 @@ def answers(address: str) -> bool:
         with _connection(address) as sock:
             sock.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
             return b" 200 " in sock.recv(64)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a port that is no number
         return False
 
 

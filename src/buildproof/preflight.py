@@ -149,11 +149,11 @@ def _cores(cores: int) -> Finding:
 
 def _builder(name: str, limits: Limits, engine: EngineFacts) -> Finding:
     what = f"builder {name}"
+    if limits.cpus and limits.cpus > engine.cores:
+        return Finding(Level.STOP, what, f"asks for {limits.cpus} cpus, the engine has {engine.cores}", "lower `cpus`")
     if limits.memory and limits.memory > engine.memory:
         return Finding(
             Level.WARNING, what, f"asks for {size(limits.memory)}, the engine has {size(engine.memory)}",
             "the host may run out of memory before the limit does: lower `mem_limit`, or use the `4g` profile",
         )  # fmt: skip
-    if limits.cpus and limits.cpus > engine.cores:
-        return Finding(Level.STOP, what, f"asks for {limits.cpus} cpus, the engine has {engine.cores}", "lower `cpus`")
     return Finding(Level.OK, what, f"{size(limits.memory)}, {limits.cpus or engine.cores} cpus")

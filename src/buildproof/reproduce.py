@@ -18,6 +18,7 @@ def docker_run(build: Build, *, image: str, origin: Path, environment: Mapping[s
     if build.builder.limits.address_space:
         steps.insert(2, f"ulimit -v {build.builder.limits.address_space // 1024}")
     words = ["docker", "run", "--rm", "-it", *_limit_flags(build.builder.limits)]
+    words += ["--user", build.builder.user] if build.builder.user else []
     for name, value in environment.items():
         words += ["-e", f"{name}={value}"]
     words += ["-v", f"{origin}:/mnt/source:ro", "-w", str(SOURCE), image]
@@ -34,6 +35,7 @@ def _limit_flags(limits: Limits) -> list[str]:
         "--memory-swappiness": limits.swappiness,
     }
     words = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
+    words += ["--oom-kill-disable"] if limits.oom_kill_disable else []
     words += [f"--ulimit={name}={soft}:{hard}" for name, (soft, hard) in limits.rlimits.items()]
     return words + [
         f"--tmpfs={point}:{options}" if options else f"--tmpfs={point}" for point, options in limits.tmpfs.items()

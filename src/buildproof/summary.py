@@ -70,7 +70,7 @@ def _table(builds: list[BuildRecord]) -> Table:
             size(build.budget.peak_memory) if build.budget.peak_memory else "none",
             duration(build.time.wall_s),
             duration(build.time.limit_s),
-            _artifact(build),
+            Text(_artifact(build)),  # file names are no markup
         )
     return table
 

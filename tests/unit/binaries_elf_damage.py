@@ -45,12 +45,9 @@ def _interpreter(text: bytes) -> Mutation:
 
 
 def _no_interpreter_but_needs(elf: Elf) -> None:
-    """PT_INTERP becomes PT_NULL in a program that needs libraries."""
-    at, dynamic = _one(elf, _INTERP), _one(elf, _DYNAMIC)
-    tags = range(elf.u64(dynamic + 8), _file_end(elf, dynamic), 16)
-    if all(elf.u64(tag) != 1 for tag in tags):
-        raise UnsuitedError
-    elf.put32(at, 0)
+    """PT_INTERP becomes PT_NULL in a program that needs a library: its first entry says so, whatever it said before."""
+    elf.put32(_one(elf, _INTERP), 0)
+    elf.put64(elf.u64(_one(elf, _DYNAMIC) + 8), 1)
 
 
 def _library(elf: Elf) -> None:
@@ -67,6 +64,24 @@ def _endless_dynamic(elf: Elf) -> None:
     for tag in range(elf.u64(dynamic + 8), _file_end(elf, dynamic), 16):
         if elf.u64(tag) == 0:
             elf.put64(tag, 21)
+
+
+def _huge_dynamic(elf: Elf) -> None:
+    """A whole MiB and one entry of DT_DEBUG at the end of the file, mapped by the last PT_LOAD."""
+    start, size = len(elf.data), (1 << 20) + 16
+    elf.data.extend((21).to_bytes(16, "little") * (size // 16))
+    for at in (_one(elf, _DYNAMIC), _last_load(elf)):
+        elf.put64(at + 8, start - start % _PAGE if at == _last_load(elf) else start)
+        elf.put64(at + 32, size + (start % _PAGE if at == _last_load(elf) else 0))
+    elf.put64(_last_load(elf) + 40, size + _PAGE)
+    elf.put64(_last_load(elf) + 16, elf.u64(_last_load(elf) + 16) & -_PAGE)
+
+
+def _too_many_sections(elf: Elf) -> None:
+    """Extended numbering: none in e_shnum, and 2**32 in the first header."""
+    table = _table(elf)
+    elf.put16(60, 0)
+    elf.put64(table + 32, 1 << 32)
 
 
 def _blank_dynamic(elf: Elf) -> None:
@@ -142,6 +157,7 @@ DAMAGES = [
     Damage("cut-in-program-headers", "elf-program-headers", _ELF.cut(lambda elf: elf.u64(32) + 100)),
     Damage("program-headers-past-end", "elf-program-headers", _ELF.put64(32, 1 << 40)),
     Damage("no-program-headers", "elf-program-headers", _ELF.put16(56, 0)),
+    Damage("too-many-program-headers", "elf-program-headers", _ELF.put16(56, 0xFFFE)),
     Damage("program-header-size", "elf-program-headers", _ELF.put16(54, 32)),
     Damage("nothing-to-map", "elf-program-headers", _ELF.edit(_no_loads)),
     Damage("cut-in-code", "elf-load-data", _ELF.cut(lambda elf: elf.offset_of(elf.entry) + 1)),
@@ -162,6 +178,7 @@ DAMAGES = [
     Damage(
         "section-headers-zeroed", "elf-section-table", _ELF.edit(lambda elf: elf.zero(_table(elf), 64 * elf.u16(60)))
     ),
+    Damage("too-many-sections", "elf-section-table", _ELF.edit(_too_many_sections)),
     Damage("section-header-size", "elf-section-table", _ELF.put16(58, 40)),
     Damage("section-names-past-end", "elf-section-table", _ELF.put16(62, 0xFE00)),
     Damage("section-names-in-code", "elf-section-table", _ELF.put16(62, 1)),
@@ -173,6 +190,7 @@ DAMAGES = [
     Damage("dynamic-zeroed", "elf-dynamic", _ELF.edit(_blank_dynamic)),
     Damage("dynamic-without-end", "elf-dynamic", _ELF.edit(_endless_dynamic)),
     Damage("dynamic-size-odd", "elf-dynamic", _ELF.put64(lambda elf: _one(elf, _DYNAMIC) + 32, 24)),
+    Damage("dynamic-huge", "elf-dynamic", _ELF.edit(_huge_dynamic)),
     Damage("dynamic-empty", "elf-dynamic", _ELF.put64(lambda elf: _one(elf, _DYNAMIC) + 32, 0)),
     Damage("dynamic-not-mapped", "elf-dynamic", _ELF.edit(lambda elf: elf.put64(_one(elf, _DYNAMIC) + 8, _table(elf)))),
     Damage("libraries-without-interpreter", "elf-program", _ELF.edit(_no_interpreter_but_needs)),

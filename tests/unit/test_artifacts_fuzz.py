@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import struct
 import time
 from pathlib import Path
 
 import pytest
-from tests.unit.binaries import elf_seeds, pe_seeds
+from tests.unit.binaries import elf_seeds, failing, judge, pe_seeds
 from tests.unit.binaries_damage import Seed
+from tests.unit.binaries_elf import Elf
 
 from buildproof.artifacts import examine
 from buildproof.evidence import CheckStatus
@@ -59,3 +61,19 @@ def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path) -> None:
             assert time.perf_counter() - started < _LONGEST, f"mutant {number} of {seed.name}"
             rejected += any(check.status is CheckStatus.FAIL for check in artifact.checks)
     assert rejected > _MUTANTS // 4
+
+
+def test_many_sections_over_many_zeros_cost_no_more_than_one_look(tmp_path: Path) -> None:
+    seed, zeros, count = elf_seeds()[0], 16 << 20, 20_000
+    data = bytearray(seed.data) + bytes(zeros)
+    elf = Elf(data)
+    text = bytearray(data[elf.text() : elf.text() + 64])
+    struct.pack_into("<QQ", text, 24, len(seed.data), zeros)
+    headers = data[elf.sections()[0] : elf.sections()[0] + 64 * elf.u16(60)]
+    table = len(data)
+    data += headers + bytes(text) * (count - elf.u16(60))
+    elf.put64(40, table)
+    elf.put16(60, count)
+    started = time.perf_counter()
+    assert failing(judge(tmp_path, bytes(data), seed.target)) == ["elf-code"]
+    assert time.perf_counter() - started < _LONGEST

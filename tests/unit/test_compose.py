@@ -148,8 +148,6 @@ def test_an_unknown_profile_is_an_error_at_the_builder(tmp_path: Path) -> None:
     base = builders(tmp_path, FULL)["windows"]
     with pytest.raises(InputError) as error:
         base.with_profile("guyde")
-    assert (
-        str(error.value) == f"{base.place}: builder 'windows' has no profile 'guyde', did you mean 'guide'?"
-    )
+    assert str(error.value) == f"{base.place}: builder 'windows' has no profile 'guyde', did you mean 'guide'?"
     with pytest.raises(InputError, match="has no profile 'guide'"):
         base.with_profile("4g").with_profile("guide")

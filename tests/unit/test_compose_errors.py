@@ -194,9 +194,7 @@ def test_a_wrong_extension_is_an_error_in_its_line(tmp_path: Path, extension: st
 
 
 def test_a_profile_is_checked_with_the_builder_below_it(tmp_path: Path) -> None:
-    text = service(
-        "{mem_limit: 4g, memswap_limit: 6g}", "{target: linux-x86_64, profiles: {8g: {mem_limit: 8g}}}"
-    )
+    text = service("{mem_limit: 4g, memswap_limit: 6g}", "{target: linux-x86_64, profiles: {8g: {mem_limit: 8g}}}")
     assert complaints(tmp_path, text.replace("{mem", "<<: {mem", 1)) == [
         (
             "5:53: services.box.x-buildproof.profiles.8g.memswap_limit: 6 GiB is memory and swap together, "
@@ -222,9 +220,7 @@ def test_a_profile_is_checked_with_the_builder_below_it(tmp_path: Path) -> None:
         ),
         (
             "services: {A: {image: x, x-buildproof: {target: linux-i686}}}\n",
-            [
-                "1:12: services.A: 'A' must be lower-case letters, digits, dots, dashes and underscores, 63 at most"
-            ],
+            ["1:12: services.A: 'A' must be lower-case letters, digits, dots, dashes and underscores, 63 at most"],
         ),
         (
             service("cpus: 1") + "volumes: {}\n",
@@ -242,10 +238,7 @@ def test_a_file_without_a_usable_builder_is_an_error(tmp_path: Path, text: str, 
 
 
 def test_all_errors_of_a_compose_file_come_together(tmp_path: Path) -> None:
-    text = (
-        service("cpus: 0\n    cpus: 1\n    mem_limit: x\n    ports: []", "{target: x}")
-        + service("tty: 1")[10:]
-    )
+    text = service("cpus: 0\n    cpus: 1\n    mem_limit: x\n    ports: []", "{target: x}") + service("tty: 1")[10:]
     found = complaints(tmp_path, text.replace("  box:", "  other:", 1))
     assert [line.partition(":")[0] for line in found] == ["4", "5", "6", "7", "8", "11"]
     assert found[1] == "5:5: 'cpus' is a duplicate: it stands in line 4 already"

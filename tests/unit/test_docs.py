@@ -79,9 +79,7 @@ def test_every_row_of_the_document_is_complete() -> None:
 
 def test_the_refused_keys_are_documented_with_their_reasons() -> None:
     documented = {
-        (key, because)
-        for keys, because in rows(section("What is refused"))
-        for key in re.findall(r"`([^`]+)`", keys)
+        (key, because) for keys, because in rows(section("What is refused")) for key in re.findall(r"`([^`]+)`", keys)
     }
     refused = [
         *compose_refused.FILE.items(),

@@ -177,8 +177,5 @@ def test_the_nearest_known_word_is_suggested(word: str, end: str) -> None:
 
 
 def test_the_beginning_of_several_words_suggests_them_all() -> None:
-    assert (
-        did_you_mean("win", ["windows-a", "windows-b", "linux"])
-        == ", did you mean one of windows-a, windows-b?"
-    )
+    assert did_you_mean("win", ["windows-a", "windows-b", "linux"]) == ", did you mean one of windows-a, windows-b?"
     assert did_you_mean("win", []) == "; there are none"

@@ -32,9 +32,7 @@ def complaint(path: Path, content: str | bytes) -> str:
         ('a = 1\nb = "x', "x.toml:2: not valid TOML: unterminated string at the end of the file"),
     ],
 )
-def test_a_broken_toml_file_is_an_error_with_its_line(
-    tmp_path: Path, content: str | bytes, expected: str
-) -> None:
+def test_a_broken_toml_file_is_an_error_with_its_line(tmp_path: Path, content: str | bytes, expected: str) -> None:
     assert complaint(tmp_path / "x.toml", content) == expected
 
 
@@ -65,9 +63,7 @@ def test_a_broken_toml_file_is_an_error_with_its_line(
         ("a: &a\n  <<: *a\n", "x.yml:1:4: is nested too deeply, or its aliases multiply"),
     ],
 )
-def test_a_broken_yaml_file_is_an_error_with_its_line(
-    tmp_path: Path, content: str | bytes, expected: str
-) -> None:
+def test_a_broken_yaml_file_is_an_error_with_its_line(tmp_path: Path, content: str | bytes, expected: str) -> None:
     assert complaint(tmp_path / "x.yml", content) == expected
 
 
@@ -95,10 +91,7 @@ def test_yaml_that_is_read_but_not_understood_is_a_problem_with_its_line(
 def test_a_monstrous_file_is_an_error_like_any_other(tmp_path: Path) -> None:
     toml, yml = tmp_path / "x.toml", tmp_path / "x.yml"
     assert complaint(toml, "a = " + "[" * 5000) == "x.toml: is nested too deeply"
-    assert (
-        complaint(toml, "a = " + "9" * 5000)
-        == "x.toml: not valid TOML: it contains a number that is too long"
-    )
+    assert complaint(toml, "a = " + "9" * 5000) == "x.toml: not valid TOML: it contains a number that is too long"
     assert complaint(toml, "a = 1\n" * 200_000).startswith("x.toml: is larger than 1 MiB")
     assert complaint(yml, "a: " + "[" * 5000) == "x.yml: is nested too deeply"
     assert complaint(yml, "".join(" " * n + "a:\n" for n in range(200))).endswith(

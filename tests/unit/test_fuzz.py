@@ -101,9 +101,7 @@ def mutations(text: str, dice: random.Random) -> Iterator[bytes]:
                 spot = dice.randrange(len(lines[at]) + 1)
                 lines[at] = lines[at][:spot] + lines[at][spot + dice.randrange(4) :]
             elif kind < 6:
-                lines[at] = re.sub(
-                    r"([=:] )[^=:]*$", lambda match: f"{match[1]}{dice.choice(SPLINTERS)}\n", lines[at]
-                )
+                lines[at] = re.sub(r"([=:] )[^=:]*$", lambda match: f"{match[1]}{dice.choice(SPLINTERS)}\n", lines[at])
             else:
                 word = r"[\w\"'.*-]+(?=[,\]}])"
                 lines[at] = re.sub(word, lambda _: dice.choice(SPLINTERS), lines[at], count=1)
@@ -117,9 +115,7 @@ def mutations(text: str, dice: random.Random) -> Iterator[bytes]:
 def noise(dice: random.Random) -> Iterator[bytes]:
     for _ in range(ROUNDS // 5):
         yield dice.randbytes(dice.randrange(200))
-        yield "".join(
-            dice.choices([*SPLINTERS[:40], "a", "b", "\n", " ", ", "], k=dice.randrange(30))
-        ).encode()
+        yield "".join(dice.choices([*SPLINTERS[:40], "a", "b", "\n", " ", ", "], k=dice.randrange(30))).encode()
 
 
 def outcome(path: Path, reader: Callable[[Path], object], raw: bytes) -> str | None:

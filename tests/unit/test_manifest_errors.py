@@ -73,9 +73,7 @@ def complaints(folder: Path, text: str) -> list[str]:
         ),
     ],
 )
-def test_a_source_that_cannot_be_used_is_an_error_in_its_line(
-    tmp_path: Path, source: str, expected: str
-) -> None:
+def test_a_source_that_cannot_be_used_is_an_error_in_its_line(tmp_path: Path, source: str, expected: str) -> None:
     assert expected in complaints(tmp_path, f"{HEAD}source = {source}\n{BUILD}")
 
 
@@ -194,9 +192,7 @@ def test_a_manifest_without_the_necessary_is_an_error(tmp_path: Path, text: str,
 
 
 def test_all_errors_of_a_manifest_come_together_in_the_order_of_lines(tmp_path: Path) -> None:
-    text = (
-        '[project]\nname = "X"\nsource = "nope"\n[[build]]\nbuilder = 1\ncommand = "x"\nartefacts = ["y"]\n'
-    )
+    text = '[project]\nname = "X"\nsource = "nope"\n[[build]]\nbuilder = 1\ncommand = "x"\nartefacts = ["y"]\n'
     found = complaints(tmp_path, text)
     assert [line.split(":")[0] for line in found] == ["2", "3", "4", "5", "7"]
     assert found[2:] == [

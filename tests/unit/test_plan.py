@@ -33,9 +33,7 @@ def project(folder: Path, name: str, *builds: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "buildproof.toml"
     head = f'[project]\nname = "{name}"\n'
-    path.write_text(
-        head + "".join(f'[[build]]\ncommand = "make"\nartifacts = ["x"]\n{build}\n' for build in builds)
-    )
+    path.write_text(head + "".join(f'[[build]]\ncommand = "make"\nartifacts = ["x"]\n{build}\n' for build in builds))
     return path
 
 
@@ -118,10 +116,7 @@ def complaint(folder: Path, *manifests: Path) -> str:
 
 def test_an_unknown_builder_is_an_error_in_the_manifest(tmp_path: Path) -> None:
     path = project(tmp_path, "app", 'builder = "window"')
-    assert (
-        complaint(tmp_path, path)
-        == "buildproof.toml:6:1: there is no builder 'window', did you mean 'windows'?"
-    )
+    assert complaint(tmp_path, path) == "buildproof.toml:6:1: there is no builder 'window', did you mean 'windows'?"
 
 
 def test_an_unknown_profile_is_an_error_in_the_manifest(tmp_path: Path) -> None:

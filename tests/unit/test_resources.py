@@ -21,9 +21,7 @@ def test_an_installed_copy_has_its_builders_inside(tmp_path: Path, monkeypatch: 
     assert resources.dockerfiles() == package / "dockerfiles"
 
 
-def test_a_copy_without_builders_says_where_they_should_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_without_builders_says_where_they_should_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "src" / "buildproof")
     with pytest.raises(InputError) as error:
         resources.dockerfiles()

@@ -6,8 +6,6 @@ import mmap
 import struct
 from typing import Any
 
-_CHUNK = 1 << 16
-
 
 class OutOfFileError(Exception):
     """Something that the file declares does not lie inside the file."""
@@ -30,14 +28,14 @@ class Reader:
         self.data = data
         self.size = len(data)
 
-    def holds(self, offset: int, length: int) -> bool:
-        """Whether `length` bytes from `offset` lie inside the file."""
-        return offset >= 0 and length >= 0 and offset + length <= self.size
+    def require(self, offset: int, length: int, what: str) -> None:
+        """Nothing, where `length` bytes from `offset` lie inside the file."""
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise OutOfFileError(what, offset, length, self.size)
 
     def read(self, offset: int, length: int, what: str) -> bytes:
         """The bytes there."""
-        if not self.holds(offset, length):
-            raise OutOfFileError(what, offset, length, self.size)
+        self.require(offset, length, what)
         return self.data[offset : offset + length]
 
     def unpack(self, layout: struct.Struct, offset: int, what: str) -> tuple[Any, ...]:
@@ -47,13 +45,6 @@ class Reader:
     def table(self, layout: struct.Struct, offset: int, count: int, what: str) -> list[tuple[Any, ...]]:
         """The fields of `count` structures that follow each other, in one read."""
         return list(layout.iter_unpack(self.read(offset, layout.size * count, what)))
-
-    def blank(self, start: int, end: int) -> bool:
-        """Whether there are bytes from `start` up to `end`, and all of them are zero."""
-        for at in range(start, end, _CHUNK):
-            if self.read(at, min(_CHUNK, end - at), "content").strip(b"\0"):
-                return False
-        return start < end
 
 
 def span(start: int, end: int) -> str:

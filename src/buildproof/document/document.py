@@ -40,9 +40,7 @@ class Document:
 
 def raise_together(errors: Iterable[InputError]) -> None:
     """Raise nothing, the only error, or all of them as one, each once and in the order of places."""
-    single = (
-        one for error in errors for one in (error.errors if isinstance(error, InputErrors) else [error])
-    )
+    single = (one for error in errors for one in (error.errors if isinstance(error, InputErrors) else [error]))
     unique = {str(error): error for error in single}
     ordered = sorted(unique.values(), key=_order)
     if len(ordered) == 1:

@@ -31,9 +31,7 @@ def variables(null: str | None) -> Callable[[object], object]:
         wrong = [ComplaintError(what, at) for at, name, text in pairs if (what := _wrong(name, text, null))]
         names = [name for _, name, _ in pairs]
         wrong += [
-            ComplaintError(f"{name} is set twice", at)
-            for i, (at, name, _) in enumerate(pairs)
-            if name in names[:i]
+            ComplaintError(f"{name} is set twice", at) for i, (at, name, _) in enumerate(pairs) if name in names[:i]
         ]
         if wrong:
             raise ComplaintsError(wrong)
@@ -58,7 +56,5 @@ def _wrong(name: str, text: object, null: str | None) -> str | None:
     return None
 
 
-Environment = Annotated[
-    dict[str, str], BeforeValidator(variables("has no value, and none is taken from the host"))
-]
+Environment = Annotated[dict[str, str], BeforeValidator(variables("has no value, and none is taken from the host"))]
 """Every variable has a value."""

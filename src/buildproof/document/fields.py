@@ -51,9 +51,7 @@ def _duration(value: object) -> float:
 def _number(value: object) -> object:
     """Compose takes numbers in quotes, too."""
     try:
-        number = (
-            float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
-        )
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
     except (ValueError, OverflowError):
         number = None
     if number is None or not isfinite(number):

@@ -47,9 +47,7 @@ def _syntax_error(path: Path, text: str, message: str) -> InputError:
     last = text.rstrip().count("\n") + 1
     what = match[1][:1].lower() + match[1][1:]
     where = Place(path, int(match[2]), int(match[3])) if match[2] else Place(path, last)
-    return InputError(
-        f"not valid TOML: {what}" + ("" if match[2] else " at the end of the file"), where=where
-    )
+    return InputError(f"not valid TOML: {what}" + ("" if match[2] else " at the end of the file"), where=where)
 
 
 class _Scanner:

@@ -29,18 +29,14 @@ def validate(document: Document, model: type[AnyTable], **context: Any) -> AnyTa
         raise_together(document.problems)
         return table
     told = [(one, details) for details in found for one in _told(document, model, details)]
-    raise_together(
-        [*document.problems, *(one for one, details in told if not _derived(one, details, document))]
-    )
+    raise_together([*document.problems, *(one for one, details in told if not _derived(one, details, document))])
     raise AssertionError("a derived complaint has the problem that it is derived from")
 
 
 def _told(document: Document, model: type[Table], details: ErrorDetails) -> Iterator[InputError]:
     path: KeyPath = details["loc"]
     kind = details["type"]
-    if (
-        path[-1:] == ("[key]",) and kind == "value_error"
-    ):  # pydantic's way to say that the key itself is meant
+    if path[-1:] == ("[key]",) and kind == "value_error":  # pydantic's way to say that the key itself is meant
         path = path[:-1]
     context = details.get("ctx", {})
     raised = context.get("error")

@@ -53,9 +53,7 @@ def _syntax_error(path: Path, text: str, error: yaml.YAMLError) -> InputError:
     position = getattr(error, "position", None)
     where = Place(path, text.count("\n", 0, position) + 1) if isinstance(position, int) else Place(path)
     character = getattr(error, "character", None)
-    shown = (
-        f"character U+{character:04X} is not allowed" if isinstance(character, int) else "it cannot be read"
-    )
+    shown = f"character U+{character:04X} is not allowed" if isinstance(character, int) else "it cannot be read"
     return InputError(f"not valid YAML: {shown}", where=where)
 
 
@@ -83,9 +81,7 @@ class _Walk:
             return [self._entry(item, item, (*path, index), depth) for index, item in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             pairs = self._pairs(node, depth)
-            return {
-                name: self._entry(key, value, (*path, name), depth) for name, (key, value) in pairs.items()
-            }
+            return {name: self._entry(key, value, (*path, name), depth) for name, (key, value) in pairs.items()}
         return self._problem(node, f"the tag {node.tag.removeprefix(_TAG)} is not understood here")
 
     def _entry(self, marked: yaml.Node, node: yaml.Node, path: KeyPath, depth: int) -> Any:
@@ -109,9 +105,7 @@ class _Walk:
         for other in merged:
             self.nodes += 1
             if depth > _DEEPEST or self.nodes > _MOST_NODES:
-                raise InputError(
-                    "is nested too deeply, or its aliases multiply", where=_place(self.path, other)
-                )
+                raise InputError("is nested too deeply, or its aliases multiply", where=_place(self.path, other))
             if isinstance(other, yaml.MappingNode):
                 own = {**self._pairs(other, depth + 1), **own}
             else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(?P<ref>\S+)(?:\s+AS\s+(?P<stage>\S+))?", re.IGNORECASE)
 _ARG = re.compile(r"^\s*ARG\s+(\w+)(?:=(.*?))?\s*$", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
-_COPY_FROM = re.compile(r"--from=(\S+)")
+_COPY_FROM = re.compile(r"^\s*COPY\s+(?:--\S+\s+)*?--from=(?P<ref>\S+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,24 @@ def with_parents(text: str, args: Mapping[str, str], resolve: Callable[[str], st
     values: dict[str, str] = {}
     stages: set[str] = set()
     out = []
+    continued = False
     for line in text.splitlines():
-        new = line
-        if (arg := _ARG.match(line)) and not stages:
-            values[arg[1]] = args.get(arg[1], (arg[2] or "").strip("\"'"))
+        new, stripped, begins = line, line.strip(), not continued
+        if stripped and not stripped.startswith("#"):
+            continued = stripped.endswith("\\")
+        if not begins:
+            pass
+        elif (arg := _ARG.match(line)) and not stages:
+            values[arg[1]] = args.get(arg[1], _expand((arg[2] or "").strip("\"'"), values))
         elif found := _FROM.match(line):
             ref = _expand(found["ref"], values)
             if ref != "scratch" and ref.lower() not in stages:
                 new = line[: found.start("ref")] + resolve(ref) + line[found.end("ref") :]
             stages.add((found["stage"] or f"#{len(stages)}").lower())
-        elif copied := _COPY_FROM.search(line):
-            ref = copied[1]
+        elif copied := _COPY_FROM.match(line):
+            ref = copied["ref"]
             if ref.lower() not in stages and not ref.isdigit():
-                new = line.replace(copied[0], f"--from={resolve(ref)}")
+                new = line[: copied.start("ref")] + resolve(ref) + line[copied.end("ref") :]
         out.append(new)
     return "\n".join(out) + "\n"
 

@@ -78,6 +78,7 @@ class Pod:
         self._probe_line: Attachment
         self._build_line: Attachment
         self._gate_reached = self._build_gone = False
+        self._held_back = b""
 
     def __enter__(self) -> Self:
         try:
@@ -231,6 +232,8 @@ class Pod:
             self._take_log(body)
         elif kind == "build-gone":
             self._build_gone = True
+            self._log.write(self._held_back)
+            self._held_back = b""
         return str(kind)
 
     def _take_event(self, line: bytes) -> None:
@@ -243,10 +246,12 @@ class Pod:
         self._timeline.write(line.decode("utf-8", "replace") + "\n")
 
     def _take_log(self, chunk: bytes) -> None:
-        if self._began is None:
-            before, found, after = chunk.partition(self._token.encode() + b"\n")
-            self._gate_reached = self._gate_reached or bool(found)
-            chunk = before + after
+        if not self._gate_reached:
+            mark = self._token.encode() + b"\n"
+            before, found, after = (self._held_back + chunk).partition(mark)
+            self._gate_reached = bool(found)
+            keep = len(before) if found else max(0, len(before) - len(mark) + 1)  # the mark may come in two chunks
+            chunk, self._held_back = before[:keep] + after, before[keep:]
         if chunk:
             self._log.write(chunk)
 

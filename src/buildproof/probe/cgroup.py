@@ -135,28 +135,25 @@ class CgroupV2:
 
     def __init__(self, folder: Path) -> None:
         self._files = Files(folder)
-        self._charged_mark = 0
 
     def usage(self) -> Usage:
         """Anonymous, shmem, kernel memory that is not reclaimable slab, and swap."""
         stat = self._files.table("memory.stat")
-        charged = self._files.number("memory.current")
-        self._charged_mark = max(self._charged_mark, charged or 0)
         swap = self._files.number("memory.swap.current")  # absent when the kernel does not account swap
         kernel = stat.get("kernel")  # since kernel 5.18
         if kernel is None:
             kernel = sum(stat.get(part, 0) for part in ("kernel_stack", "pagetables", "percpu", "sock"))
         else:
             kernel -= stat.get("slab_reclaimable", 0)
+        charged = self._files.number("memory.current")
         return Usage(charged=charged, demand=_sum(stat.get("anon"), stat.get("shmem"), kernel, swap or 0), swap=swap)
 
     def counters(self) -> dict[str, int | None]:
         """Totals and marks under the names that v1 and v2 share."""
         cpu, stat = self._files.table("cpu.stat"), self._files.table("memory.stat")
         events = self._files.table("memory.events")
-        peak = self._files.number("memory.peak")  # since kernel 5.19
         return {
-            "charged_peak": peak if peak is not None else self._charged_mark or None,
+            "charged_peak": self._files.number("memory.peak"),  # since kernel 5.19; samples would prove no upper bound
             "limit_hits": events.get("max"),
             "oom_kills": events.get("oom_kill"),
             "cpu_us": cpu.get("usage_usec"),

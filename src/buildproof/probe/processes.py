@@ -97,7 +97,8 @@ class Census:
         seen = self.alive.get(pid)
         if seen is None or seen.comm != comm or not seen.settled:
             settled = seen is not None and seen.comm == comm
-            seen = Seen(pid, ppid, comm, _cmdline(self._proc, pid), seen.peak_rss if seen else 0, settled=settled)
+            before = seen.peak_rss if seen and settled else 0  # exec(2) starts the mark anew
+            seen = Seen(pid, ppid, comm, _cmdline(self._proc, pid), before, settled=settled)
             self.alive[pid] = seen
         seen.peak_rss, seen.rss, seen.ppid = max(seen.peak_rss, high), now, ppid
         self._keep(seen)

@@ -81,6 +81,8 @@ class Watch:
             fs = os.statvfs(self._root + mount.point)
         except OSError:
             return
+        if not fs.f_blocks:  # a file system without blocks, such as nsfs, is never full
+            return
         mount.size, free = fs.f_blocks * fs.f_frsize, fs.f_bavail * fs.f_frsize
         if mount.min_free is None or free < mount.min_free:
             mount.min_free, mount.min_free_at_s = free, now_s

@@ -15,7 +15,7 @@ DENSE_S = 0.01
 SPARSE_S = 0.05
 IDLE_S = 0.02
 MOVED_BYTES = 8 << 20  # a change between two samples that calls for dense sampling
-MOST_REPORTED_ENDS = 500  # of each kind, signalled and failed: the rest is counted
+MOST_REPORTED_ENDS = 500  # of each signal, and of those that failed: the rest is counted
 COUNTERS_EVERY_S = 0.25
 CENSUS_EVERY_S = 0.25
 SAMPLE_EVENT_EVERY_S = 0.1
@@ -37,7 +37,7 @@ class Watch:
         self._began: float | None = None
         self._ended = False
         self._idle_ticks = 0
-        self._reported = {"signalled": 0, "failed": 0}
+        self._reported: dict[str, int] = {}
         self._exited = 0
         self._peak_pids = 0
         self._samples = 0
@@ -169,8 +169,9 @@ class Watch:
         return command
 
     def _report_end(self, kind: str, record: Record, at_s: float) -> None:
-        self._reported[kind] += 1
-        if self._reported[kind] > MOST_REPORTED_ENDS:
+        which = f"signal {record.signal}" if record.signal else kind  # many a SIGPIPE must not hide one SIGBUS
+        self._reported[which] = self._reported.get(which, 0) + 1
+        if self._reported[which] > MOST_REPORTED_ENDS:
             return
         self._emit(
             kind,
@@ -257,7 +258,11 @@ class Watch:
                 "elapsed_s": command.elapsed_s,
             },
             exited=self._exited if self._journal else None,
-            unreported={kind: max(0, count - MOST_REPORTED_ENDS) for kind, count in self._reported.items()},
+            unreported={
+                which: count - MOST_REPORTED_ENDS
+                for which, count in self._reported.items()
+                if count > MOST_REPORTED_ENDS
+            },
             accounting_suspended=self._journal.suspended if self._journal else None,
             accounting_unreadable=self._journal.unreadable if self._journal else None,
             demand_peak=self._demand_peak,

@@ -34,6 +34,7 @@ class _Scope:
     spec: GitIgnoreSpec
     anchor: PurePosixPath = _ROOT
     above: PurePosixPath = _ROOT
+    excepts: bool = False  # a `.dockerignore` with exceptions: unlike Git's they reach into ignored folders
 
     def says(self, path: PurePosixPath, *, is_folder: bool) -> bool | None:
         seen = self.above / path.relative_to(self.anchor)
@@ -43,8 +44,8 @@ class _Scope:
 class IgnoreRules:
     """The rules that hold at one folder; `below` gives those of a subfolder."""
 
-    def __init__(self, scopes: tuple[_Scope, ...], here: PurePosixPath) -> None:
-        self._scopes, self._here = scopes, here
+    def __init__(self, scopes: tuple[_Scope, ...], here: PurePosixPath, *, git: bool) -> None:
+        self._scopes, self._here, self._git = scopes, here, git
 
     @classmethod
     def at_root(cls, root: Path, *, git: bool = True) -> IgnoreRules:
@@ -59,20 +60,32 @@ class IgnoreRules:
                 for folder in reversed(lineage[: depth + 1])
                 if (lines := _lines(folder / ".gitignore"))
             ]
+            # Whoever names a root that its repository ignores wants it: such a rule says nothing about its parts.
+            scopes = [scope for scope in scopes if scope.above == _ROOT or not scope.says(_ROOT, is_folder=True)]
         if lines := [_docker_pattern(line) for line in _lines(root / ".dockerignore")]:
-            scopes.append(_Scope(GitIgnoreSpec.from_lines(lines)))
-        return cls(tuple(scopes), _ROOT)
+            excepts = any(line.startswith("!") for line in lines)
+            scopes.append(_Scope(GitIgnoreSpec.from_lines(lines), excepts=excepts))
+        return cls(tuple(scopes), _ROOT, git=git)
 
     def below(self, folder: Path, name: str) -> IgnoreRules:
         """The rules inside the subfolder `name`, which is at `folder` on disk."""
         here = self._here / name
-        lines = _lines(folder / ".gitignore")
+        lines = _lines(folder / ".gitignore") if self._git and not self.ignores(name, is_folder=True) else []
         more = (_Scope(GitIgnoreSpec.from_lines(lines), anchor=here),) if lines else ()
-        return IgnoreRules((*self._scopes, *more), here)
+        return IgnoreRules((*self._scopes, *more), here, git=self._git)
 
     def ignores(self, name: str, *, is_folder: bool) -> bool:
         """Whether an entry of this folder is left behind; the last rule that speaks of it decides, as in Git."""
-        if name in ALWAYS:
-            return True
-        answers = (scope.says(self._here / name, is_folder=is_folder) for scope in reversed(self._scopes))
-        return next((answer for answer in answers if answer is not None), False)
+        return name in ALWAYS or self._last_word(name, is_folder=is_folder)[0]
+
+    def may_keep_below(self, name: str) -> bool:
+        """Whether something inside the subfolder `name`, which is left behind, may be kept all the same."""
+        scope = self._last_word(name, is_folder=True)[1]
+        return name not in ALWAYS and scope is not None and scope.excepts
+
+    def _last_word(self, name: str, *, is_folder: bool) -> tuple[bool, _Scope | None]:
+        for scope in reversed(self._scopes):
+            answer = scope.says(self._here / name, is_folder=is_folder)
+            if answer is not None:
+                return answer, scope
+        return False, None

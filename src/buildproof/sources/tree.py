@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import lzma
 import os
 import stat
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -77,7 +79,7 @@ def open_source(source: Source, *, ca_bundle: Path | None, where: Place) -> Sour
     archive = archive_of(source, ca_bundle=ca_bundle, where=where)
     try:
         entries = [Entry(info.name, info, _content_digest(info, content), None) for info, content in _members(archive)]
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"cannot read the archive {archive}: {error}", where=where) from error
     return SourceTree(archive, tuple(sorted(entries, key=lambda entry: entry.name)))
 
@@ -94,9 +96,11 @@ def _walk(folder: Path, inside: PurePosixPath, rules: IgnoreRules, where: Place)
         raise InputError(f"cannot read {folder}: {error.strerror}", where=where) from error
     for item in found:
         is_folder = item.is_dir(follow_symlinks=False)
-        if rules.ignores(item.name, is_folder=is_folder):
-            continue
         path = inside / item.name
+        if rules.ignores(item.name, is_folder=is_folder):
+            if is_folder and rules.may_keep_below(item.name):
+                yield from _walk(Path(item.path), path, rules.below(Path(item.path), item.name), where)
+            continue
         try:
             entry = _entry(Path(item.path), str(path))
         except OSError as error:
@@ -128,14 +132,29 @@ def _entry(path: Path, name: str) -> Entry | None:
 
 def _members(archive: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
     """The members below the archive's single top folder; tarfile's `data` filter, PEP 706, keeps them inside."""
+    tops: set[str] = set()
     with tarfile.open(archive) as tar:
         for member in tar:
-            _top, _, rest = member.name.partition("/")
-            if not rest:
+            path = PurePosixPath(member.name)
+            if member.name.startswith("._"):  # what macOS's tar writes beside the top folder
                 continue
-            safe = tarfile.data_filter(member.replace(name=rest, deep=False), "/buildproof")
-            plain = safe.replace(uid=0, gid=0, uname="", gname="", deep=False)
+            tops.update(path.parts[:1])
+            if len(tops) > 1 or (len(path.parts) == 1 and not member.isdir()):
+                raise tarfile.ReadError(f"{member.name} does not lie in a single top folder, as all of it should")
+            if len(path.parts) < 2:
+                continue
+            inner = member.replace(name=_below_top(member.name), deep=False)
+            if member.islnk():
+                inner.linkname = _below_top(member.linkname)
+            safe = tarfile.data_filter(inner, "/buildproof")
+            # The filter leaves no mode to folders and links: they get those of a folder's tree.
+            mode = safe.mode if safe.mode is not None else 0o777 if safe.issym() else 0o755
+            plain = safe.replace(mode=mode, uid=0, gid=0, uname="", gname="", deep=False)
             yield plain, tar.extractfile(member) if member.isreg() else None
+
+
+def _below_top(name: str) -> str:
+    return str(PurePosixPath(*PurePosixPath(name).parts[1:]))
 
 
 def _content_digest(info: tarfile.TarInfo, content: IO[bytes] | None) -> str:

@@ -117,9 +117,12 @@ def _no_sigbus(case: Case) -> Decision:
     if case.verdict.outcome is Outcome.SIGBUS:
         return _broken(case.verdict.summary)
     if not evidence.accounting:
-        return _undecided(f"none was observed, but it is not proved: {evidence.accounting_refused}")
+        refused = evidence.accounting_refused or "process accounting was not on"
+        return _undecided(f"none was observed, but it is not proved: {refused}")
     if unfinished := _unfinished(case):
         return _undecided(f"{unfinished}; none until then")
+    if evidence.processes.exited is None:
+        return _undecided("the probe's count of the processes that ended did not arrive")
     return _held(f"none of the {evidence.processes.exited} processes that ended died of it (grade kernel)")
 
 
@@ -173,6 +176,9 @@ def _artifacts_valid(case: Case) -> Decision:
     ]
     if broken:
         return _broken("\n".join(broken))
+    unchecked = [artifact.path for artifact in case.evidence.artifacts if not artifact.checks]
+    if unchecked or not case.evidence.artifacts:
+        return _undecided(f"not checked: {', '.join(unchecked) or 'nothing was collected'}")
     names = ", ".join(artifact.path for artifact in case.evidence.artifacts)
     return _held(f"{names}: every check passed")
 

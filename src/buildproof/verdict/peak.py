@@ -33,14 +33,21 @@ class Peak:
 
 def judge_peak(memory: Memory, budget: int) -> Peak:
     """Compare both ends of the interval with a budget in bytes."""
-    charged, demand = memory.charged_peak, memory.demand_peak
+    charged, demand, swap = memory.charged_peak, memory.demand_peak, memory.swap_peak
     told = f"demand peak {size(demand)}, charged peak {size(charged)}, budget {size(budget)}"
-    if charged is not None and charged <= budget:
-        return Peak(PeakState.PROVED_INSIDE, f"{told}: even with page cache it stayed inside")
-    if demand is None:
-        return Peak(PeakState.UNKNOWN, f"{told}: the build's memory could not be sampled")
-    if demand > budget:
+    told += f", swap {size(swap)}" if swap else ""
+    if demand is not None and demand > budget:
         return Peak(
             PeakState.PROVED_OVER, f"{told}: what cannot be reclaimed passed the budget by {size(demand - budget)}"
         )
+    # The kernel's mark does not count what was swapped out; together they are an upper bound.
+    if charged is not None and swap is not None and charged + swap <= budget:
+        return Peak(PeakState.PROVED_INSIDE, f"{told}: even with page cache it stayed inside")
+    if demand is None:
+        return Peak(PeakState.UNKNOWN, f"{told}: the build's memory could not be sampled")
+    if charged is None:
+        return Peak(PeakState.INSIDE, f"{told}: no sample passed the budget; the kernel keeps no high-water mark here")
+    if charged <= budget:
+        swapped = "the kernel does not account swap" if swap is None else "some of it was swapped out"
+        return Peak(PeakState.INSIDE, f"{told}: no sample passed the budget; {swapped}")
     return Peak(PeakState.INSIDE, f"{told}: only page cache, which the kernel gives back, went beyond the budget")

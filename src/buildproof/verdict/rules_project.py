@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 from buildproof.evidence import CheckStatus, Evidence, Grade
-from buildproof.limits import show_limit
 from buildproof.units import duration
 from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
 from buildproof.verdict.culprit import named, signal_name
 from buildproof.verdict.outcomes import Outcome, Verdict
 
 CRASH_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGILL, signal.SIGABRT, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP})
+_SAID_OF = {"segfault": signal.SIGSEGV, "abort": signal.SIGABRT}  # kinds of log findings
+_ADVICE = "A crash with memory to spare is the tool's bug: try another version of it, or fewer optimizations."
+# `error: ...`, `error[E0432]: ...`, `make: *** [all] Error 2`, `CMake Error at ...`; not `Compiling thiserror v1.0`.
+_ERROR = re.compile(r"\berror(?:\[\w+\])?:|\bCMake Error\b|\bError \d+$", re.IGNORECASE)
 
 
 def crashed(evidence: Evidence, _budget: Budget) -> Verdict | None:
     """Some process died of a signal that only a bug in a program raises."""
     dead = signalled_by(evidence, *CRASH_SIGNALS)
     if not dead:
-        return None
+        return None if evidence.accounting else _crash_told(evidence)
     first = dead[0]
     more = f", and {len(dead) - 1} more processes crashed" if len(dead) > 1 else ""
     after = " The build exited 0 all the same." if evidence.exit_code == 0 else ""
@@ -29,7 +33,27 @@ def crashed(evidence: Evidence, _budget: Budget) -> Verdict | None:
         summary=f"{named(first)} died of {signal_name(first.signal or 0)} {duration(first.at_s)} into the build"
         f"{more}.{after}",
         culprit=named(first),
-        advice=("A crash with memory to spare is the tool's bug: try another version of it, or fewer optimizations.",),
+        advice=(_ADVICE,),
+    )
+
+
+def _crash_told(evidence: Evidence) -> Verdict | None:
+    """Without accounting the exit status of a failed command tells of a crash, and after that its log."""
+    number = (evidence.exit_code or 0) - SHELL_SIGNAL_BASE
+    if number in CRASH_SIGNALS:
+        name, grade, told = signal_name(number), Grade.STATUS, f"its exit status is {evidence.exit_code}"
+    else:
+        said = next((finding for finding in evidence.findings if finding.kind in _SAID_OF), None)
+        if not said or not evidence.exit_code:
+            return None
+        name, grade = signal_name(_SAID_OF[said.kind]), Grade.LOG
+        told = f"log line {said.line} says “{said.text.strip()[:160]}”"
+    return Verdict(
+        outcome=Outcome.CRASHED,
+        cause=name,
+        grade=grade,
+        summary=f"Some process of the build died of {name}: {told}.",
+        advice=(_ADVICE,),
     )
 
 
@@ -48,21 +72,9 @@ def failed(evidence: Evidence, _budget: Budget) -> Verdict | None:
             culprit=named(killed[0]),
             advice=("Look for a kill(1) in the build itself, or for something on the host that ends processes.",),
         )
-    said = {finding.kind: finding for finding in reversed(evidence.findings)}
-    address_space = evidence.limits.get("address_space")
-    if "no-memory" in said and address_space and address_space.in_force:
-        bound = show_limit("address_space", address_space.effective)
-        return Verdict(
-            outcome=Outcome.OUT_OF_MEMORY,
-            cause="address-space",
-            grade=Grade.LOG,
-            summary=f"An allocation was refused, with no kill: log line {said['no-memory'].line} says "
-            f"“{said['no-memory'].text.strip()[:160]}”.",
-            advice=(f"Raise `address-space` above {bound}, if the build maps that much.",),
-        )
     last = evidence.processes.failed[-1] if evidence.processes.failed else None
     culprit = next((end for end in evidence.processes.failed if end.exit_code != code), last)
-    first_error = next((line for line in evidence.last_lines if "error" in line.lower()), None)
+    first_error = next((line for line in evidence.last_lines if _ERROR.search(line)), None)
     quoted = f": {first_error.strip()[:200]}" if first_error else ""
     return Verdict(
         outcome=Outcome.BUILD_ERROR,
@@ -82,7 +94,7 @@ def bad_artifact(evidence: Evidence, _budget: Budget) -> Verdict | None:
             return Verdict(
                 outcome=Outcome.BAD_ARTIFACT,
                 cause=broken[0].id,
-                grade=Grade.KERNEL,
+                grade=Grade.HARNESS,
                 summary=f"{artifact.path}: {broken[0].message}",
                 advice=("Each failed check in the record says where in the file and what was expected.",),
             )

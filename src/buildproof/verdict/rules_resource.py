@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 
-from buildproof.evidence import Evidence, Grade, Space, Stop
+from buildproof.evidence import Evidence, Grade, LogFinding, Space, Stop
+from buildproof.limits import show_limit
 from buildproof.units import duration, size
 from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
 from buildproof.verdict.culprit import named
 from buildproof.verdict.outcomes import Outcome, Verdict
 from buildproof.verdict.peak import judge_peak
+from buildproof.verdict.rules_project import CRASH_SIGNALS
 
 _NEARLY_FULL = 4096  # what is left on a mount that a writer found full: less than a page or block
 _NEAR_LIMIT = 0.98
@@ -80,6 +82,11 @@ def out_of_memory(evidence: Evidence, _budget: Budget) -> Verdict | None:
     )
 
 
+def _said(evidence: Evidence, kind: str) -> LogFinding | None:
+    """The first telling line of a kind in the log of a command that did not exit 0."""
+    return next((f for f in evidence.findings if f.kind == kind), None) if evidence.exit_code != 0 else None
+
+
 def full_mount(evidence: Evidence) -> tuple[str, Space] | None:
     """The smallest writable mount that was full at some moment: bytes or inodes."""
     full = [
@@ -97,12 +104,14 @@ def _full_advice(mount: str, space: Space) -> str:
 
 
 def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
-    """A process died of SIGBUS; without accounting, the exit status may say so."""
+    """A process died of SIGBUS; without accounting, the exit status of a failed command may say so, or its log."""
     dead = signalled_by(evidence, signal.SIGBUS)
     exit_says_so = evidence.exit_code == SHELL_SIGNAL_BASE + signal.SIGBUS
-    if not dead and (evidence.accounting or not exit_says_so):
+    said = _said(evidence, "sigbus")
+    if not dead and (evidence.accounting or not (exit_says_so or said)):
         return None
-    grade = Grade.KERNEL if dead else Grade.STATUS
+    grade = Grade.KERNEL if dead else Grade.STATUS if exit_says_so else Grade.LOG
+    told = f" Log line {said.line} says “{said.text.strip()[:160]}”." if said and grade is Grade.LOG else ""
     who = named(dead[0]) if dead else None
     more = f" and {len(dead) - 1} more" if len(dead) > 1 else ""
     when = f" {duration(dead[0].at_s)} into the build" if dead else ""
@@ -116,7 +125,7 @@ def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
         outcome=Outcome.SIGBUS,
         cause=cause,
         grade=grade,
-        summary=f"{who or 'The build'}{more} died of SIGBUS{when}.{because}{after}",
+        summary=f"{who or 'Some process of the build'}{more} died of SIGBUS{when}.{told}{because}{after}",
         culprit=who,
         advice=(advice,),
     )
@@ -124,10 +133,9 @@ def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
 
 def no_space(evidence: Evidence, _budget: Budget) -> Verdict | None:
     """The build failed and says that it ran out of space."""
-    said = next((finding for finding in evidence.findings if finding.kind == "no-space"), None)
-    if evidence.exit_code == 0 or not said:
+    said, full = _said(evidence, "no-space"), full_mount(evidence)
+    if not said or (not full and signalled_by(evidence, *CRASH_SIGNALS)):  # text alone goes after a signal
         return None
-    full = full_mount(evidence)
     where = f"{full[0]} ({size(full[1].size)}) was full." if full else "No mount of the build was seen full."
     return Verdict(
         outcome=Outcome.NO_SPACE,
@@ -135,6 +143,25 @@ def no_space(evidence: Evidence, _budget: Budget) -> Verdict | None:
         grade=Grade.KERNEL if full else Grade.LOG,
         summary=f"The build ran out of space: log line {said.line} says “{said.text.strip()[:160]}”. {where}",
         advice=(_full_advice(*full) if full else "Look at the space on the engine's own disk.",),
+    )
+
+
+def address_space(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """An allocation was refused under an address-space limit: rustc and LLVM then abort, so SIGABRT is no bug here."""
+    said, limit = _said(evidence, "no-memory"), evidence.limits.get("address_space")
+    if not said or not limit or not limit.in_force:
+        return None
+    killed = signalled_by(evidence, signal.SIGKILL) and (evidence.exit_code or 0) >= SHELL_SIGNAL_BASE
+    if killed or signalled_by(evidence, *(CRASH_SIGNALS - {signal.SIGABRT})):
+        return None
+    return Verdict(
+        outcome=Outcome.OUT_OF_MEMORY,
+        cause="address-space",
+        grade=Grade.LOG,
+        summary=f"An allocation was refused, with no kill: log line {said.line} says “{said.text.strip()[:160]}”.",
+        advice=(
+            f"Raise `address-space` above {show_limit('address_space', limit.effective)}, if the build maps that much.",
+        ),
     )
 
 

@@ -45,7 +45,7 @@ def _code(image: ElfImage) -> Iterator[Problem]:
         (str(load), load.offset, load.file_end) for load in image.loads if load.executable and load.filesz
     ]
     for name, start, end in parts:
-        if image.reader.blank(start, end):
+        if image.content.blank(image.reader, start, end):
             yield Problem(
                 message=f"{name} claims to hold code, but its {end - start} bytes in the file are all zeros",
                 offset=start,
@@ -67,7 +67,7 @@ def _entry_bytes(image: ElfImage) -> Iterator[Problem]:
         return
     start = segment.offset + image.header.entry - segment.vaddr
     end = min(start + ENTRY_BYTES, segment.file_end)
-    if image.reader.blank(start, end):
+    if image.content.blank(image.reader, start, end):
         yield Problem(
             message=f"the program would start with {end - start} zero bytes, at {start:#x} in {segment}",
             offset=start,

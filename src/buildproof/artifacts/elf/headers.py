@@ -15,7 +15,7 @@ _ABIS = {0: "System V", 2: "NetBSD", 3: "GNU/Linux", 6: "Solaris", 9: "FreeBSD",
 
 
 def _header(image: ElfImage) -> Iterator[Problem]:
-    image.reader.read(0, image.header_size, "the ELF header")
+    image.reader.require(0, image.header_size, "the ELF header")
     yield from ()
 
 

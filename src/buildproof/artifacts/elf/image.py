@@ -193,14 +193,18 @@ class ElfImage:
         return _SECTION[self.ident[4]].size
 
     @cached_property
+    def section_count(self) -> int:
+        """e_shnum, or the first header's sh_size, where the number stands from 0xff00 sections on."""
+        if not self.header.shoff:
+            return 0
+        first = self.reader.unpack(_SECTION[self.ident[4]], self.header.shoff, "the section header table")
+        return self.header.shnum or int(first[5])
+
+    @cached_property
     def sections(self) -> tuple[Section, ...]:
         """The section headers; none where the file has no section header table."""
-        if not self.header.shoff:
-            return ()
         layout, start = _SECTION[self.ident[4]], self.header.shoff
-        # Extended numbering: from 0xff00 sections on, the number stands in the first header's sh_size.
-        first = self.reader.table(layout, start, 1, "the section header table")[0]
-        entries = self.reader.table(layout, start, self.header.shnum or first[5], "the section header table")
+        entries = self.reader.table(layout, start, self.section_count, "the section header table")
         return tuple(
             Section(index, start + index * layout.size, e[1], e[2], e[4], e[5], e[6]) for index, e in enumerate(entries)
         )

@@ -22,6 +22,9 @@ MUSL_INTERPRETERS = {
     Machine.AARCH64: "/lib/ld-musl-aarch64.so.1",
 }
 _DF_1_PIE = 0x08000000
+# A program has some 30 entries, one of them for each library it needs. The limit keeps the time short that nonsense in
+# this field can cost.
+_LARGEST_DYNAMIC = 1 << 20
 
 
 def _static(image: ElfImage) -> str | None:
@@ -67,11 +70,11 @@ def _dynamic(image: ElfImage) -> Iterator[Problem]:
             actual=place,
         )
     size = 8 if image.ident[4] == CLASS_32 else 16
-    if segment.filesz % size or not segment.filesz:
+    if segment.filesz % size or not 0 < segment.filesz <= _LARGEST_DYNAMIC:
         yield Problem(
             message=f"the dynamic section has {segment.filesz} bytes",
             offset=segment.position,
-            expected=f"a multiple of {size}, above zero",
+            expected=f"a multiple of {size}, above zero and up to {_LARGEST_DYNAMIC}",
             actual=str(segment.filesz),
         )
     elif image.dynamic[0][0] == DynamicTag.NULL:

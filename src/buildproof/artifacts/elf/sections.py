@@ -8,6 +8,9 @@ from buildproof.artifacts.elf.image import CLASS_64, ElfImage, SectionType
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
 
+# A program has some 40. The limit keeps the time short that nonsense in this field can cost.
+_MOST_SECTIONS = 65536
+
 
 def no_sections(image: ElfImage) -> str | None:
     """Why rules about sections do not apply, or None."""
@@ -23,15 +26,16 @@ def _table(image: ElfImage) -> Iterator[Problem]:
             actual=str(image.header.shentsize),
         )
         return
-    names = image.section_names
-    if not image.sections:
+    if not 0 < image.section_count <= _MOST_SECTIONS:
         yield Problem(
-            message=f"the section header table at {image.header.shoff:#x} has no entries",
+            message=f"the section header table at {image.header.shoff:#x} has {image.section_count} entries",
             offset=image.header.shoff,
-            expected="at least one",
-            actual="0",
+            expected=f"1 to {_MOST_SECTIONS}",
+            actual=str(image.section_count),
         )
-    elif names and (names >= len(image.sections) or image.sections[names].type != SectionType.STRTAB):
+        return
+    names = image.section_names
+    if names and (names >= len(image.sections) or image.sections[names].type != SectionType.STRTAB):
         where = image.sections[names].position if names < len(image.sections) else image.header.shoff
         yield Problem(
             message=f"the table of section names is section {names}, which is no string table: the section header "

@@ -8,6 +8,8 @@ from buildproof.artifacts.elf.image import CLASS_64, ElfImage, Segment, SegmentT
 from buildproof.artifacts.reader import is_power_of_two, span
 from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
 
+# load_elf_phdrs() refuses more than 64 KiB of them.
+_MOST_PROGRAM_HEADERS_SIZE = 65536
 # The kernel maps whole pages, so that offset and address have to agree at least modulo the smallest page there is.
 _SMALLEST_PAGE = 4096
 
@@ -20,6 +22,13 @@ def _program_headers(image: ElfImage) -> Iterator[Problem]:
             offset=54 if image.ident[4] == CLASS_64 else 42,
             expected=f"at least one, of {image.segment_entry_size} bytes",
             actual=f"{header.phnum} of {header.phentsize} bytes",
+        )
+    elif header.phnum * header.phentsize > _MOST_PROGRAM_HEADERS_SIZE:
+        yield Problem(
+            message=f"the file announces {header.phnum} program headers: Linux loads no such program",
+            offset=56 if image.ident[4] == CLASS_64 else 44,
+            expected=f"up to {_MOST_PROGRAM_HEADERS_SIZE // image.segment_entry_size}",
+            actual=str(header.phnum),
         )
     elif not image.loads:
         yield Problem(
@@ -131,7 +140,7 @@ RULES: tuple[Rule[ElfImage], ...] = (
     Rule(
         id="elf-program-headers",
         title="the program header table lies in the file and names something to map",
-        source=_SPEC,
+        source=_SPEC + "; Linux, fs/binfmt_elf.c: load_elf_phdrs()",
         mend=REBUILD,
         judge=_program_headers,
         needs=("elf-class",),

@@ -52,7 +52,7 @@ def _directory_data(image: PeImage) -> Iterator[Problem]:
             continue
         start = section.pointer_to_raw_data + entry.rva - section.virtual_address
         end = min(start + entry.size, section.raw_end)
-        if start >= section.raw_end or image.reader.blank(start, end):
+        if start >= section.raw_end or image.content.blank(image.reader, start, end):
             yield Problem(
                 message=f"the {entry.name} at {entry.rva:#x} ({section}) holds nothing but zeros",
                 offset=min(start, image.reader.size),
@@ -80,7 +80,7 @@ def _certificates(image: PeImage) -> Iterator[Problem]:
             expected="a file offset that is a multiple of 8, and a size",
             actual=f"{entry.rva:#x}, {entry.size} bytes",
         )
-    image.reader.read(entry.rva, entry.size, "the certificate table (the signature)")
+    image.reader.require(entry.rva, entry.size, "the certificate table (the signature)")
 
 
 def _no_symbols(image: PeImage) -> str | None:
@@ -90,7 +90,7 @@ def _no_symbols(image: PeImage) -> str | None:
 def _symbol_table(image: PeImage) -> Iterator[Problem]:
     start = image.coff.pointer_to_symbol_table
     strings = start + image.coff.number_of_symbols * _SYMBOL_SIZE
-    image.reader.read(start, strings - start, f"the COFF symbol table ({image.coff.number_of_symbols} symbols)")
+    image.reader.require(start, strings - start, f"the COFF symbol table ({image.coff.number_of_symbols} symbols)")
     size = image.reader.unpack(_U32, strings, "the COFF string table")[0]
     if size < _U32.size:
         yield Problem(
@@ -100,7 +100,7 @@ def _symbol_table(image: PeImage) -> Iterator[Problem]:
             actual=str(size),
         )
     else:
-        image.reader.read(strings, size, "the COFF string table")
+        image.reader.require(strings, size, "the COFF string table")
 
 
 RULES: tuple[Rule[PeImage], ...] = (

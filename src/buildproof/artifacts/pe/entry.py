@@ -39,7 +39,7 @@ def _code(image: PeImage) -> Iterator[Problem]:
         end = start + _code_size(section)
         if not section.claims_code or start >= end:
             continue
-        if image.reader.blank(start, end):
+        if image.content.blank(image.reader, start, end):
             yield Problem(
                 message=f"{section} claims to hold code, but its {end - start} bytes in the file are all zeros",
                 offset=start,
@@ -68,7 +68,7 @@ def _entry_bytes(image: PeImage) -> Iterator[Problem]:
         return
     start = section.pointer_to_raw_data + entry - section.virtual_address
     end = min(start + ENTRY_BYTES, section.raw_end)
-    if image.reader.blank(start, end):
+    if image.content.blank(image.reader, start, end):
         yield Problem(
             message=f"the program would start with {end - start} zero bytes, at {start:#x} in {section}",
             offset=start,

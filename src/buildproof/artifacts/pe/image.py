@@ -129,7 +129,7 @@ class PeImage:
     @cached_property
     def signature_offset(self) -> int:
         """File offset of `PE\\0\\0`: e_lfanew of the DOS header."""
-        self.reader.read(0, DOS_HEADER_SIZE, "the DOS header")
+        self.reader.require(0, DOS_HEADER_SIZE, "the DOS header")
         return int(self.reader.unpack(_U32, 0x3C, "e_lfanew")[0])
 
     @property

@@ -32,7 +32,7 @@ def _table(image: PeImage) -> Iterator[Problem]:
             expected=f"at least {image.section_table_end:#x}",
             actual=f"{headers:#x}",
         )
-    image.reader.read(0, headers, "the block of headers (SizeOfHeaders)")
+    image.reader.require(0, headers, "the block of headers (SizeOfHeaders)")
 
 
 def _data(image: PeImage) -> Iterator[Problem]:

@@ -1,0 +1,480 @@
+"""From evidence to a verdict: every outcome, its cause and grade, and which fact goes before which."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from buildproof.errors import ExitCode
+from buildproof.evidence import (
+    Artifact,
+    Check,
+    CheckStatus,
+    Evidence,
+    Grade,
+    LogFinding,
+    Memory,
+    Process,
+    ProcessEnd,
+    Processes,
+    Space,
+    Started,
+    Stop,
+    Time,
+)
+from buildproof.limits import LimitState
+from buildproof.targets import Format, Machine
+from buildproof.verdict import Budget, Family, Outcome, Verdict, gravest, judge
+
+GIB = 1 << 30
+MIB = 1 << 20
+BUDGET = Budget(peak_memory=2 * GIB, time_limit=1800, silent_limit=60)
+NO_SPACE = "/usr/bin/ld: final link failed: No space left on device"
+
+
+def limit(requested: int = 6 * GIB, *, in_force: bool | None = True, why: str | None = None) -> LimitState:
+    return LimitState(requested=requested, effective=requested if in_force else None, in_force=in_force, why=why)
+
+
+def artifact(status: CheckStatus = CheckStatus.PASS, complaint: str | None = None) -> Artifact:
+    return Artifact(
+        path="target/app.exe",
+        size=4096,
+        sha256="00",
+        format=Format.PE,
+        machine=Machine.X86_64,
+        checks=(
+            Check(id="pe-signature", status=CheckStatus.PASS, message="a PE file"),
+            Check(id="pe-machine", status=status, message="it is for i686"),
+        ),
+        started=Started(
+            image="wine", argv=("app.exe",), exit_code=0, stdout="", duration_s=1.0, complaint=complaint
+        ),
+    )
+
+
+def end(number: int | None, comm: str = "cc1plus", *, exit_code: int | None = None, at_s: float = 12.0) -> ProcessEnd:
+    return ProcessEnd(
+        pid=214, ppid=200, comm=comm, cmdline=None, at_s=at_s, duration_s=2.0, signal=number, exit_code=exit_code
+    )
+
+
+def found(kind: str, text: str, line: int = 7) -> LogFinding:
+    return LogFinding(kind=kind, line=line, text=text)
+
+
+GOOD = Evidence(
+    exit_code=0,
+    accounting=True,
+    limits={"memory": limit()},
+    memory=Memory(
+        limit=6 * GIB,
+        charged_peak=1800 * MIB,
+        demand_peak=1500 * MIB,
+        swap_peak=0,
+        oom_kills=0,
+        limit_hits=0,
+        saturated=False,
+        samples=900,
+    ),
+    time=Time(wall_s=100.0, cpu_s=150.0, limit_s=1800.0),
+    processes=Processes(exited=250),
+    space={"/dev/shm": Space(size=GIB, min_free=GIB // 2, min_free_at_s=3.0)},
+    artifacts=(artifact(),),
+)
+UNACCOUNTED = replace(
+    GOOD, accounting=False, accounting_refused="acct(2): Operation not permitted", processes=Processes()
+)
+
+
+def signalled(evidence: Evidence, *ends: ProcessEnd) -> Evidence:
+    processes = evidence.processes
+    return replace(evidence, processes=replace(processes, signalled=(*processes.signalled, *ends)))
+
+
+def remembered(evidence: Evidence, **changes: int | None) -> Evidence:
+    return replace(evidence, memory=replace(evidence.memory, **changes))  # type: ignore[arg-type]
+
+
+def failed(evidence: Evidence = GOOD, code: int = 2, *findings: LogFinding) -> Evidence:
+    return replace(evidence, exit_code=code, artifacts=None, findings=findings)
+
+
+FULL_SHM = {"/dev/shm": Space(size=64 * MIB, min_free=0, min_free_at_s=11.5)}
+SAYS_NO_MEMORY = found("no-memory", "memory allocation of 1234 bytes failed")
+ADDRESS_SPACE = {"memory": limit(), "address_space": limit()}
+OOM_KILL = signalled(remembered(GOOD, oom_kills=1, limit_hits=9), end(signal.SIGKILL))
+
+CASES: dict[str, tuple[Evidence, Outcome, str | None, Grade]] = {
+    "built inside its budgets": (GOOD, Outcome.PASSED, None, Grade.KERNEL),
+    "built, accounting refused": (UNACCOUNTED, Outcome.PASSED, None, Grade.STATUS),
+    "cancelled": (
+        replace(GOOD, exit_code=None, stopped=Stop.CANCELLED, stopped_at_s=5.0),
+        Outcome.CANCELLED, "cancelled", Grade.HARNESS,
+    ),
+    "memory limit not in force": (
+        replace(GOOD, limits={"memory": limit(in_force=False)}),
+        Outcome.UNMEASURED, "limits-not-in-force", Grade.KERNEL,
+    ),
+    "memory limit unreadable": (
+        replace(GOOD, limits={"memory": limit(in_force=None)}),
+        Outcome.UNMEASURED, "limits-not-in-force", Grade.KERNEL,
+    ),
+    "another limit not in force": (
+        replace(GOOD, limits={"memory": limit(), "swappiness": limit(in_force=False)}),
+        Outcome.PASSED, None, Grade.KERNEL,
+    ),
+    "no memory limit asked for": (replace(GOOD, limits={}), Outcome.PASSED, None, Grade.KERNEL),
+    "probe lost": (
+        replace(GOOD, exit_code=None, stopped=Stop.PROBE_LOST, probe_lost="the probe ended 3.0 s into the build"),
+        Outcome.UNMEASURED, "probe-lost", Grade.HARNESS,
+    ),
+    "wall limit": (
+        replace(GOOD, exit_code=None, stopped=Stop.TIME_LIMIT, stopped_at_s=1800.0),
+        Outcome.TIME_LIMIT, "wall-time", Grade.HARNESS,
+    ),
+    "silent": (
+        replace(GOOD, exit_code=None, stopped=Stop.SILENT, stopped_at_s=90.0),
+        Outcome.SILENT, "no-output", Grade.HARNESS,
+    ),
+    "OOM kill, exit 137": (replace(OOM_KILL, exit_code=137), Outcome.OUT_OF_MEMORY, "own-limit", Grade.KERNEL),
+    "OOM kill behind exit 0": (OOM_KILL, Outcome.OUT_OF_MEMORY, "own-limit", Grade.KERNEL),
+    "OOM kill at the limit, hits unreadable": (
+        remembered(GOOD, oom_kills=1, limit_hits=None, charged_peak=6 * GIB),
+        Outcome.OUT_OF_MEMORY, "own-limit", Grade.KERNEL,
+    ),
+    "OOM kill far below the limit": (
+        signalled(remembered(failed(code=137), oom_kills=1), end(signal.SIGKILL)),
+        Outcome.HOST_OUT_OF_MEMORY, "host", Grade.KERNEL,
+    ),
+    "engine's flag alone": (
+        remembered(replace(failed(code=137), engine_oom_flag=True), oom_kills=None),
+        Outcome.OUT_OF_MEMORY, "own-limit", Grade.STATUS,
+    ),
+    "engine's flag against the kernel's counter": (
+        replace(GOOD, engine_oom_flag=True), Outcome.PASSED, None, Grade.KERNEL,
+    ),
+    "counter unreadable, no flag": (remembered(GOOD, oom_kills=None), Outcome.PASSED, None, Grade.KERNEL),
+    "SIGBUS in a grandchild behind exit 0": (
+        signalled(GOOD, end(signal.SIGBUS)), Outcome.SIGBUS, "unknown", Grade.KERNEL,
+    ),
+    "SIGBUS with a full /dev/shm": (
+        replace(signalled(failed(), end(signal.SIGBUS)), space=FULL_SHM),
+        Outcome.SIGBUS, "full-mount", Grade.KERNEL,
+    ),
+    "SIGBUS and no inode left": (
+        replace(
+            signalled(failed(), end(signal.SIGBUS)),
+            space={"/tmp": Space(size=GIB, min_free=GIB, min_free_at_s=1.0, min_free_inodes=0)},
+        ),
+        Outcome.SIGBUS, "full-mount", Grade.KERNEL,
+    ),
+    "exit 135, accounting refused": (failed(UNACCOUNTED, 135), Outcome.SIGBUS, "unknown", Grade.STATUS),
+    "exit 135, but nothing died": (failed(code=135), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS),
+    "log says SIGBUS, accounting refused": (
+        failed(UNACCOUNTED, 101, found("sigbus", "(signal: 7, SIGBUS: access to undefined memory)")),
+        Outcome.SIGBUS, "unknown", Grade.LOG,
+    ),
+    "log says SIGBUS, nothing died": (
+        replace(GOOD, findings=(found("sigbus", "checking for SIGBUS... yes"),)),
+        Outcome.PASSED, None, Grade.KERNEL,
+    ),
+    "log says SIGBUS, exit 0, accounting refused": (
+        replace(UNACCOUNTED, findings=(found("sigbus", "checking for SIGBUS... yes"),)),
+        Outcome.PASSED, None, Grade.STATUS,
+    ),
+    "log says SIGBUS, but accounting saw none": (
+        failed(GOOD, 1, found("sigbus", "checking for SIGBUS... yes")),
+        Outcome.BUILD_ERROR, "exit-status", Grade.STATUS,
+    ),
+    "no space, a mount was full": (
+        replace(failed(GOOD, 1, found("no-space", NO_SPACE)), space=FULL_SHM),
+        Outcome.NO_SPACE, "full-mount", Grade.KERNEL,
+    ),
+    "no space, no mount seen full": (
+        failed(GOOD, 1, found("no-space", NO_SPACE)), Outcome.NO_SPACE, "unknown", Grade.LOG,
+    ),
+    "no space said, exit 0": (
+        replace(GOOD, findings=(found("no-space", NO_SPACE),)), Outcome.PASSED, None, Grade.KERNEL,
+    ),
+    "a full mount alone": (replace(GOOD, space=FULL_SHM), Outcome.PASSED, None, Grade.KERNEL),
+    "crash behind exit 0": (signalled(GOOD, end(signal.SIGSEGV)), Outcome.CRASHED, "SIGSEGV", Grade.KERNEL),
+    "exit 139, accounting refused": (failed(UNACCOUNTED, 139), Outcome.CRASHED, "SIGSEGV", Grade.STATUS),
+    "log says SIGSEGV, accounting refused": (
+        failed(UNACCOUNTED, 1, found("segfault", "ld terminated with signal 11")),
+        Outcome.CRASHED, "SIGSEGV", Grade.LOG,
+    ),
+    "log says Aborted, exit 0, accounting refused": (
+        replace(UNACCOUNTED, findings=(found("abort", "Aborted"),)), Outcome.PASSED, None, Grade.STATUS,
+    ),
+    "exit 139, but nothing died": (failed(code=139), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS),
+    "SIGPIPE is no crash": (signalled(GOOD, end(signal.SIGPIPE, "yes")), Outcome.PASSED, None, Grade.KERNEL),
+    "an allocation refused under the address-space limit": (
+        replace(failed(GOOD, 1, SAYS_NO_MEMORY), limits=ADDRESS_SPACE),
+        Outcome.OUT_OF_MEMORY, "address-space", Grade.LOG,
+    ),
+    "an allocation refused: rustc then aborts": (
+        replace(signalled(failed(GOOD, 101, SAYS_NO_MEMORY), end(signal.SIGABRT, "rustc")), limits=ADDRESS_SPACE),
+        Outcome.OUT_OF_MEMORY, "address-space", Grade.LOG,
+    ),
+    "an allocation refused, and a segmentation fault": (
+        replace(signalled(failed(GOOD, 101, SAYS_NO_MEMORY), end(signal.SIGSEGV)), limits=ADDRESS_SPACE),
+        Outcome.CRASHED, "SIGSEGV", Grade.KERNEL,
+    ),
+    "an allocation refused without an address-space limit": (
+        failed(GOOD, 1, SAYS_NO_MEMORY), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS,
+    ),
+    "an allocation refused, the limit not in force": (
+        replace(failed(GOOD, 1, SAYS_NO_MEMORY), limits={"address_space": limit(in_force=False)}),
+        Outcome.BUILD_ERROR, "exit-status", Grade.STATUS,
+    ),
+    "killed, and no limit did it": (
+        signalled(failed(code=137), end(signal.SIGKILL)), Outcome.BUILD_ERROR, "killed-from-outside", Grade.KERNEL,
+    ),
+    "a helper killed on the way": (
+        signalled(failed(code=1), end(signal.SIGKILL, "timeout")), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS,
+    ),
+    "a helper killed, exit 0": (signalled(GOOD, end(signal.SIGKILL)), Outcome.PASSED, None, Grade.KERNEL),
+    "compiler error": (failed(), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS),
+    "damaged artifact": (
+        replace(GOOD, artifacts=(artifact(), artifact(CheckStatus.FAIL))),
+        Outcome.BAD_ARTIFACT, "pe-machine", Grade.HARNESS,
+    ),
+    "a warning about an artifact": (
+        replace(GOOD, artifacts=(artifact(CheckStatus.WARNING), artifact(CheckStatus.NOT_APPLICABLE))),
+        Outcome.PASSED, None, Grade.KERNEL,
+    ),
+    "does not start": (
+        replace(GOOD, artifacts=(artifact(complaint="exit code 3, expected 0"),)),
+        Outcome.BAD_ARTIFACT, "does-not-start", Grade.STATUS,
+    ),
+    "over its memory budget": (
+        remembered(GOOD, demand_peak=2 * GIB + 1, charged_peak=3 * GIB),
+        Outcome.OVER_BUDGET, "peak-memory", Grade.KERNEL,
+    ),
+    "over with page cache alone": (
+        remembered(GOOD, charged_peak=6 * GIB, limit_hits=500), Outcome.PASSED, None, Grade.KERNEL,
+    ),
+    "peak unknown": (remembered(GOOD, charged_peak=None, demand_peak=None), Outcome.PASSED, None, Grade.KERNEL),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_evidence_has_its_verdict(case: str) -> None:
+    evidence, outcome, cause, grade = CASES[case]
+    verdict = judge(evidence, BUDGET)
+    assert (verdict.outcome, verdict.cause, verdict.grade) == (outcome, cause, grade), verdict.summary
+
+
+def test_every_outcome_that_evidence_can_have_is_in_the_table() -> None:
+    from_the_runner = {Outcome.ENGINE_ERROR, Outcome.FETCH_ERROR}
+    assert {case[1] for case in CASES.values()} == set(Outcome) - from_the_runner
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_failing_verdict_is_a_sentence_with_a_next_step(case: str) -> None:
+    verdict = judge(CASES[case][0], BUDGET)
+    assert verdict.summary.strip()
+    assert "None" not in verdict.summary + "".join(verdict.advice)
+    if verdict.outcome not in {Outcome.PASSED, Outcome.CANCELLED}:
+        assert verdict.advice
+        assert all(verdict.advice)
+
+
+# From the weakest to the strongest: each is laid over all before it, and takes over.
+LAYERS: list[tuple[Outcome, str, Callable[[Evidence], Evidence]]] = [
+    (Outcome.OVER_BUDGET, "peak-memory", lambda e: remembered(e, demand_peak=5 * GIB, charged_peak=5 * GIB)),
+    (Outcome.BAD_ARTIFACT, "does-not-start", lambda e: replace(e, artifacts=(artifact(complaint="no"),))),
+    (Outcome.BAD_ARTIFACT, "pe-machine", lambda e: replace(e, artifacts=(artifact(CheckStatus.FAIL, "no"),))),
+    (Outcome.BUILD_ERROR, "exit-status", lambda e: replace(e, exit_code=101)),
+    (
+        Outcome.OUT_OF_MEMORY,
+        "address-space",
+        lambda e: replace(e, findings=(SAYS_NO_MEMORY,), limits={**e.limits, "address_space": limit()}),
+    ),
+    (Outcome.BUILD_ERROR, "killed-from-outside", lambda e: signalled(replace(e, exit_code=137), end(signal.SIGKILL))),
+    (Outcome.CRASHED, "SIGSEGV", lambda e: signalled(e, end(signal.SIGSEGV))),
+    (
+        Outcome.NO_SPACE,
+        "full-mount",
+        lambda e: replace(e, space=FULL_SHM, findings=(*e.findings, found("no-space", NO_SPACE))),
+    ),
+    (Outcome.SIGBUS, "full-mount", lambda e: signalled(e, end(signal.SIGBUS))),
+    (Outcome.OUT_OF_MEMORY, "own-limit", lambda e: remembered(e, oom_kills=2, limit_hits=4)),
+    (Outcome.SILENT, "no-output", lambda e: replace(e, stopped=Stop.SILENT, stopped_at_s=99.0)),
+    (Outcome.UNMEASURED, "probe-lost", lambda e: replace(e, probe_lost="the probe ended")),
+    (
+        Outcome.UNMEASURED,
+        "limits-not-in-force",
+        lambda e: replace(e, limits={**e.limits, "memory": limit(in_force=False)}),
+    ),
+    (Outcome.CANCELLED, "cancelled", lambda e: replace(e, stopped=Stop.CANCELLED)),
+]
+
+
+def test_each_stronger_fact_takes_over_from_all_weaker_ones() -> None:
+    evidence, told = GOOD, []
+    for _, _, lay in LAYERS:
+        evidence = lay(evidence)
+        verdict = judge(evidence, BUDGET)
+        told.append((verdict.outcome, verdict.cause))
+    assert told == [(outcome, cause) for outcome, cause, _ in LAYERS]
+
+
+def test_text_about_space_alone_does_not_outrank_a_signal() -> None:
+    said = failed(GOOD, 101, found("no-space", NO_SPACE))
+    assert judge(said, BUDGET).outcome is Outcome.NO_SPACE
+    assert judge(signalled(said, end(signal.SIGSEGV)), BUDGET).outcome is Outcome.CRASHED
+
+
+def told_of(evidence: Evidence, budget: Budget = BUDGET) -> Verdict:
+    return judge(evidence, budget)
+
+
+def test_an_oom_kill_hidden_behind_exit_0_is_told_as_such() -> None:
+    verdict = told_of(OOM_KILL)
+    assert verdict.summary == (
+        "The build's limit of 6 GiB killed cc1plus (pid 214) (1 kill counted by the kernel)."
+        " The build went on and exited 0 all the same."
+    )
+    assert verdict.culprit == "cc1plus (pid 214)"
+    assert "above 6 GiB; demand reached at least 1.46 GiB" in verdict.advice[0]
+
+
+def test_several_oom_kills_are_counted_and_three_are_named() -> None:
+    names = ("cc1", "cc2", "cc3", "cc4")
+    verdict = told_of(signalled(remembered(GOOD, oom_kills=4, limit_hits=4), *(end(9, name) for name in names)))
+    assert verdict.culprit == "cc1 (pid 214), cc2 (pid 214), cc3 (pid 214)"
+    assert "4 kills" in verdict.summary
+
+
+def test_an_oom_kill_without_accounting_names_nobody() -> None:
+    assert "accounting did not name" in told_of(remembered(UNACCOUNTED, oom_kills=1, limit_hits=1)).summary
+
+
+def test_the_host_is_blamed_only_where_the_builds_own_limit_was_not_touched() -> None:
+    just_below = remembered(GOOD, oom_kills=1, limit_hits=0, charged_peak=int(6 * GIB * 0.97))
+    at_limit = remembered(GOOD, oom_kills=1, limit_hits=0, charged_peak=6 * GIB)
+    hit = remembered(GOOD, oom_kills=1, limit_hits=1, charged_peak=GIB)
+    assert [told_of(e).outcome for e in (just_below, at_limit, hit)] == [
+        Outcome.HOST_OUT_OF_MEMORY, Outcome.OUT_OF_MEMORY, Outcome.OUT_OF_MEMORY,
+    ]  # fmt: skip
+
+
+def test_a_sigbus_says_who_died_when_and_which_mount_was_full() -> None:
+    evidence = replace(signalled(GOOD, end(signal.SIGBUS, "ld", at_s=12.5)), space=FULL_SHM)
+    verdict = told_of(evidence)
+    assert verdict.summary == (
+        "ld (pid 214) died of SIGBUS 12.5 s into the build. /dev/shm (64 MiB) was full at 11.5 s."
+        " The build exited 0 all the same."
+    )
+    assert verdict.advice == ("Raise `shm_size` above 64 MiB, or point TMPDIR elsewhere.",)
+
+
+def test_the_smallest_full_mount_is_the_cause() -> None:
+    space = {
+        "/": Space(size=50 * GIB, min_free=4096, min_free_at_s=1.0),
+        "/build/out": Space(size=8 * MIB, min_free=4096, min_free_at_s=2.0),
+        "/small": Space(size=MIB, min_free=4097, min_free_at_s=2.0),
+    }
+    verdict = told_of(replace(signalled(failed(), end(signal.SIGBUS), end(signal.SIGBUS)), space=space))
+    assert "/build/out (8 MiB) was full" in verdict.summary
+    assert "and 1 more" in verdict.summary
+    assert verdict.advice == ("Give /build/out more than 8 MiB, or point the build's output or TMPDIR elsewhere.",)
+
+
+def test_no_space_quotes_the_log_line() -> None:
+    verdict = told_of(failed(GOOD, 1, found("no-space", f"  {NO_SPACE}  ", line=812)))
+    assert f"log line 812 says “{NO_SPACE}”. No mount of the build was seen full." in verdict.summary
+
+
+def test_log_grade_verdicts_quote_their_line() -> None:
+    sigbus = told_of(failed(UNACCOUNTED, 101, found("sigbus", "signal: 7, SIGBUS", line=99)))
+    assert "log line 99 says “signal: 7, SIGBUS”" in sigbus.summary.lower().replace("sigbus", "SIGBUS")
+    crash = told_of(failed(UNACCOUNTED, 1, found("abort", "Aborted (core dumped)", line=4)))
+    assert (crash.cause, crash.grade) == ("SIGABRT", Grade.LOG)
+    assert "log line 4 says “Aborted (core dumped)”" in crash.summary
+
+
+@pytest.mark.parametrize("number", [4, 5, 6, 8, 11, 31])
+def test_every_crash_signal_is_a_crash_at_both_grades(number: int) -> None:
+    name = signal.Signals(number).name
+    assert told_of(signalled(failed(), end(number))).cause == name
+    verdict = told_of(failed(UNACCOUNTED, 128 + number))
+    assert (verdict.outcome, verdict.cause, verdict.grade) == (Outcome.CRASHED, name, Grade.STATUS)
+
+
+def test_the_first_crash_is_named_and_the_others_counted() -> None:
+    first, second = end(signal.SIGSEGV, "rustc", at_s=61.0), end(signal.SIGABRT, "cc1")
+    verdict = told_of(signalled(GOOD, first, second))
+    assert verdict.summary == (
+        "rustc (pid 214) died of SIGSEGV 1 min 01 s into the build, and 1 more processes crashed."
+        " The build exited 0 all the same."
+    )
+
+
+LAST_LINES = {
+    ("   Compiling thiserror v1.0.50", "   Compiling error-chain v0.12.4", "done"): "",
+    ("   Compiling thiserror v1.0.50", "error[E0432]: unresolved import"): ": error[E0432]: unresolved import",
+    ("main.c:3:5: error: expected ';'", "make: *** [all] Error 1"): ": main.c:3:5: error: expected ';'",
+    ("3 errors generated.", "make: *** [Makefile:2: all] Error 2"): ": make: *** [Makefile:2: all] Error 2",
+    ("CMake Error at CMakeLists.txt:3 (find_package):",): ": CMake Error at CMakeLists.txt:3 (find_package):",
+    ("  ERROR: no such package  ",): ": ERROR: no such package",
+}
+
+
+@pytest.mark.parametrize("lines", LAST_LINES)
+def test_a_build_error_quotes_the_first_line_that_is_an_error(lines: tuple[str, ...]) -> None:
+    verdict = told_of(replace(failed(code=101), last_lines=lines))
+    assert verdict.summary == f"The command exited with status 101{LAST_LINES[lines]}"
+
+
+def test_the_culprit_of_a_build_error_is_who_failed_first_with_a_status_of_its_own() -> None:
+    ends = (end(None, "make", exit_code=2), end(None, "cc1", exit_code=1), end(None, "as", exit_code=1))
+    evidence = replace(failed(), processes=Processes(exited=9, failed=ends))
+    assert told_of(evidence).culprit == "cc1 (pid 214)"
+    alone = replace(failed(), processes=Processes(exited=9, failed=ends[:1]))
+    assert told_of(alone).culprit == "make (pid 214)"
+    assert told_of(failed()).culprit is None
+
+
+def test_a_time_limit_says_how_busy_the_build_was_unless_that_is_unknown() -> None:
+    stopped = replace(GOOD, exit_code=None, stopped=Stop.TIME_LIMIT, stopped_at_s=1800.0)
+    assert told_of(stopped).summary.endswith("limit of 30 min 00 s, and stopped there. It had used 2 min 30 s of CPU time.")
+    unknown = replace(stopped, time=Time(wall_s=1800.0, cpu_s=None))
+    assert told_of(unknown).summary.endswith("and stopped there.")
+
+
+def test_without_a_memory_budget_no_peak_is_too_high() -> None:
+    huge = remembered(GOOD, demand_peak=100 * GIB, charged_peak=100 * GIB)
+    assert told_of(huge, Budget(time_limit=1800)).outcome is Outcome.PASSED
+
+
+def test_an_exceeded_budget_names_the_largest_process() -> None:
+    top = (Process(pid=9, comm="rustc", cmdline="rustc --crate-name big x.rs", peak_rss=2 * GIB),)
+    evidence = remembered(GOOD, demand_peak=3 * GIB, charged_peak=4 * GIB)
+    verdict = told_of(replace(evidence, processes=Processes(exited=1, top=top)))
+    assert verdict.culprit == "rustc --crate-name big (pid 9)"
+    assert "The largest process was rustc --crate-name big (pid 9) with 2 GiB." in verdict.summary
+    assert verdict.advice == ("Set `peak-memory` above 3 GiB, or find out what grew.",)
+
+
+def test_families_have_an_exit_code_of_their_own_and_the_projects_own_failures_come_first() -> None:
+    assert len({family.exit_code for family in Family}) == len(Family)
+    assert {outcome.family for outcome in Outcome} == set(Family)
+    order = [
+        Outcome.CRASHED, Outcome.SIGBUS, Outcome.HOST_OUT_OF_MEMORY, Outcome.UNMEASURED, Outcome.PASSED,
+    ]  # fmt: skip
+    for index, outcome in enumerate(order):
+        assert gravest(list(reversed(order[index:]))) is outcome.family
+    assert gravest([]).exit_code is ExitCode.PASSED
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome.HOST_OUT_OF_MEMORY, Outcome.ENGINE_ERROR, Outcome.FETCH_ERROR, Outcome.CANCELLED]
+)
+def test_infrastructure_is_never_blamed_on_the_project(outcome: Outcome) -> None:
+    assert outcome.family is Family.INFRASTRUCTURE

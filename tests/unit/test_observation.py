@@ -1,0 +1,231 @@
+"""The probe's events, folded into evidence: the last truth counts, and what was not told is unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from buildproof.evidence import Memory, Process, Processes, Space
+from buildproof.observation import Observation
+
+GIB = 1 << 30
+HELLO = {"event": "hello", "protocol": 1, "accounting_refused": None, "kernel": "6.12", "host_swap": 4 * GIB}
+LIMITS = {"event": "limits", "found": True, "cgroup_version": 2, "cgroup": {"memory": 6 * GIB}, "mounts": []}
+STATE: dict[str, Any] = {
+    "event": "state",
+    "final": False,
+    "at_s": 1.0,
+    "command": None,
+    "exited": 4,
+    "accounting_suspended": False,
+    "accounting_unreadable": 0,
+    "demand_peak": GIB,
+    "demand_peak_at_s": 0.8,
+    "swap_peak": 0,
+    "samples": 20,
+    "longest_gap_ms": 51.5,
+    "counters": {
+        "charged_peak": 2 * GIB,
+        "limit_hits": 12,
+        "oom_kills": 3,
+        "cpu_us": 2_500_000,
+        "throttled_us": 250_000,
+        "pids_peak": 17,
+    },
+    "counters_at_start": {
+        "charged_peak": 1000,
+        "limit_hits": 2,
+        "oom_kills": 1,
+        "cpu_us": 500_000,
+        "throttled_us": 0,
+        "pids_peak": 2,
+    },
+    "peak_pids": 9,
+    "top": [{"pid": 5, "comm": "cc1", "cmdline": "cc1 a.c", "peak_rss": GIB, "more": "from a newer probe"}],
+    "leftover": [{"pid": 6, "comm": "sccache", "cmdline": None, "peak_rss": 100}],
+    "space": [
+        {"mount": "/", "kind": "overlay", "size": 50, "min_free": 7, "min_free_at_s": 0.12345, "min_free_inodes": None},
+        {"mount": "/x", "kind": "tmpfs", "size": 9, "min_free": None, "min_free_at_s": 0.0, "min_free_inodes": None},
+    ],
+    "probe_cpu_s": 0.02,
+}
+COMMAND = {"pid": 3, "signal": None, "exit_code": 0, "elapsed_s": 62.17}
+
+
+def ended(kind: str, pid: int, at_s: float = 1.0, **changes: Any) -> dict[str, Any]:
+    facts = {"pid": pid, "ppid": 2, "comm": "ld", "cmdline": None, "at_s": at_s, "duration_s": 0.5}
+    how: dict[str, Any] = {"signal": 7, "exit_code": None} if kind == "signalled" else {"signal": None, "exit_code": 1}
+    return {"event": kind, **facts, **how, "core_dumped": False, **changes}
+
+
+def seen(*events: dict[str, Any]) -> Observation:
+    observation = Observation()
+    for event in events:
+        observation.feed(event)
+    return observation
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    return {**STATE, **changes}
+
+
+def counted(*, counters: dict[str, Any] | None = None, at_start: dict[str, Any] | None = None) -> Memory:
+    changed = state(
+        counters={**STATE["counters"], **(counters or {})},
+        counters_at_start={**STATE["counters_at_start"], **(at_start or {})},
+    )
+    return seen(HELLO, LIMITS, changed).memory()
+
+
+def test_before_any_event_everything_is_unknown() -> None:
+    nothing = Observation()
+    assert nothing.memory() == Memory()
+    assert nothing.processes(until_s=None) == Processes()
+    assert nothing.space() == {}
+    assert (nothing.final, nothing.started, nothing.accounting_refused, nothing.accounting_gap) == (
+        False, False, None, None,
+    )  # fmt: skip
+    time = nothing.time(wall_s=5.0, limit_s=60.0)
+    assert (time.wall_s, time.cpu_s, time.throttled_s, time.limit_s) == (5.0, None, None, 60.0)
+
+
+def test_the_last_state_is_the_truth_and_only_the_final_one_is_final() -> None:
+    observation = seen(HELLO, {"event": "started"}, state(), state(exited=9, samples=44))
+    assert observation.started
+    assert not observation.final
+    assert (observation.processes(until_s=None).exited, observation.memory().samples) == (9, 44)
+    observation.feed(state(final=True, command=COMMAND))
+    assert observation.final
+
+
+def test_a_probe_lost_in_the_middle_leaves_its_last_state_behind() -> None:
+    observation = seen(HELLO, LIMITS, state(), ended("signalled", 77))
+    assert not observation.final
+    assert observation.memory().charged_peak == 2 * GIB
+    assert [end.pid for end in observation.processes(until_s=None).signalled] == [77]
+
+
+def test_unknown_events_are_passed_over() -> None:
+    observation = seen({"event": "telepathy", "x": 1}, {}, HELLO, state(), {"event": None})
+    assert observation.memory() == seen(HELLO, state()).memory()
+
+
+def test_memory_is_what_the_kernel_counted_since_the_start() -> None:
+    assert seen(HELLO, LIMITS, state()).memory() == Memory(
+        limit=6 * GIB,
+        charged_peak=2 * GIB,
+        demand_peak=GIB,
+        demand_peak_at_s=0.8,
+        swap_peak=0,
+        oom_kills=2,
+        limit_hits=10,
+        saturated=True,
+        sample_interval_ms=51.5,
+        samples=20,
+    )
+
+
+@pytest.mark.parametrize("name", ["oom_kills", "limit_hits"])
+def test_a_counter_that_cannot_be_read_is_unknown_never_zero(name: str) -> None:
+    assert getattr(counted(counters={name: None}), name) is None
+    assert getattr(counted(at_start={name: None}), name) is None
+    assert getattr(counted(at_start={name: STATE["counters"][name]}), name) == 0
+
+
+@pytest.mark.parametrize(
+    ("hits", "charged", "saturated"),
+    [(2, 2 * GIB, False), (3, 2 * GIB, True), (2, 6 * GIB, True), (None, 2 * GIB, None), (None, 6 * GIB, True)],
+)
+def test_memory_is_saturated_when_it_touched_the_limit(hits: int | None, charged: int, saturated: bool | None) -> None:
+    assert counted(counters={"limit_hits": hits, "charged_peak": charged}).saturated is saturated
+
+
+def test_without_a_limit_only_the_counter_tells_of_saturation() -> None:
+    no_hits = state(counters={"charged_peak": 9 * GIB, "limit_hits": 2})
+    assert seen(HELLO, no_hits).memory().saturated is False
+
+
+def test_swap_that_is_not_accounted_is_zero_only_where_the_host_has_none() -> None:
+    unaccounted = state(swap_peak=None)
+    assert seen(HELLO, unaccounted).memory().swap_peak is None
+    assert seen({**HELLO, "host_swap": None}, unaccounted).memory().swap_peak is None
+    assert seen({**HELLO, "host_swap": 0}, unaccounted).memory().swap_peak == 0
+    assert seen({**HELLO, "host_swap": 0}, state(swap_peak=5)).memory().swap_peak == 5
+
+
+def test_wall_time_is_the_kernels_where_the_commands_record_is_in() -> None:
+    assert seen(state()).time(wall_s=99.0, limit_s=None).wall_s == 99.0
+    time = seen(state(command=COMMAND)).time(wall_s=99.0, limit_s=1800.0)
+    assert (time.wall_s, time.limit_s) == (62.17, 1800.0)
+
+
+def test_cpu_time_is_counted_from_the_start_in_seconds() -> None:
+    time = seen(state()).time(wall_s=9.0, limit_s=None)
+    assert (time.cpu_s, time.throttled_s) == (2.0, 0.25)
+    unknown = seen(state(counters={}, counters_at_start={})).time(wall_s=9.0, limit_s=None)
+    assert (unknown.cpu_s, unknown.throttled_s) == (None, None)
+
+
+def test_ends_after_the_harness_stopped_the_build_were_its_own_doing() -> None:
+    observation = seen(
+        state(), ended("signalled", 1, 9.5), ended("signalled", 2, 10.0), ended("signalled", 3, 10.001),
+        ended("failed", 4, 9.0), ended("failed", 5, 11.0),
+    )  # fmt: skip
+    own = observation.processes(until_s=10.0)
+    assert [end.pid for end in own.signalled] == [1, 2]
+    assert [end.pid for end in own.failed] == [4]
+    everything = observation.processes(until_s=None)
+    assert (len(everything.signalled), len(everything.failed)) == (3, 2)
+
+
+def test_every_signalled_process_and_the_last_twenty_that_failed_are_kept() -> None:
+    events = [ended(kind, pid) for pid in range(50) for kind in ("signalled", "failed")]
+    processes = seen(*events).processes(until_s=None)
+    assert [end.pid for end in processes.signalled] == list(range(50))
+    assert [end.pid for end in processes.failed] == list(range(30, 50))
+    assert (processes.signalled[0].signal, processes.signalled[0].exit_code) == (7, None)
+    assert (processes.failed[0].signal, processes.failed[0].exit_code) == (None, 1)
+
+
+def test_what_is_left_over_is_known_only_when_the_command_has_ended() -> None:
+    assert seen(state()).processes(until_s=None).leftover == ()
+    leftover = seen(state(command=COMMAND)).processes(until_s=None).leftover
+    assert leftover == (Process(pid=6, comm="sccache", cmdline=None, peak_rss=100),)
+
+
+def test_the_largest_processes_come_without_what_a_newer_probe_adds() -> None:
+    assert seen(state()).processes(until_s=None).top == (Process(pid=5, comm="cc1", cmdline="cc1 a.c", peak_rss=GIB),)
+
+
+def test_the_peak_of_pids_is_the_kernels_or_else_the_sampled_one() -> None:
+    assert seen(state()).processes(until_s=None).peak_pids == 17
+    assert seen(state(counters={"pids_peak": None})).processes(until_s=None).peak_pids == 9
+    assert seen(state(counters={}, peak_pids=None)).processes(until_s=None).peak_pids is None
+
+
+def test_exited_is_unknown_where_accounting_was_refused() -> None:
+    assert seen(state(exited=None)).processes(until_s=None).exited is None
+
+
+def test_mounts_never_sampled_are_left_out() -> None:
+    assert seen(state()).space() == {"/": Space(size=50, min_free=7, min_free_at_s=0.123)}
+
+
+def test_refused_accounting_gives_the_kernels_reason() -> None:
+    assert seen({**HELLO, "accounting_refused": "acct(2): nope"}).accounting_refused == "acct(2): nope"
+    assert seen(HELLO).accounting_refused is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "gap"),
+    [
+        ({}, None),
+        ({"accounting_suspended": None, "accounting_unreadable": None}, None),
+        ({"accounting_suspended": True}, "nearly full"),
+        ({"accounting_unreadable": 3}, "3 accounting records were of an unknown version"),
+    ],
+)
+def test_a_gap_in_accounting_is_told(changes: dict[str, Any], gap: str | None) -> None:
+    told = seen(HELLO, state(**changes)).accounting_gap
+    assert told is None if gap is None else gap in str(told)
