@@ -96,6 +96,7 @@ class Processes:
     top: tuple[Process, ...] = ()
     leftover: tuple[Process, ...] = ()  # still alive when the command had ended
     peak_pids: int | None = None
+    limit_hits: int | None = None  # forks that the limit of processes and threads refused
 
 
 @dataclass(frozen=True, kw_only=True)

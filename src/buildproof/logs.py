@@ -16,6 +16,7 @@ from buildproof.evidence import LogFinding
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
+        ("sigbus-caught", r"internal compiler error: Bus error"),  # GCC's crash_signal() in toplev.cc
         ("sigbus", r"\bSIGBUS\b|\bBus error\b|terminated with signal 7\b"),
         ("segfault", r"\bSIGSEGV\b|\bSegmentation fault\b|terminated with signal 11\b"),
         (

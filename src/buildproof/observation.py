@@ -12,6 +12,9 @@ from typing import Any
 from buildproof.evidence import Memory, Process, ProcessEnd, Processes, Space, Time
 
 _MOST_FAILED = 20
+# A charge is refused whole, so the mark may stay below the limit by the largest folio. The counter of limit hits cannot
+# tell alone: since kernel 6.14 cgroup v1 counts none at memory.memsw, the limit that is hit where both are the same.
+_LARGEST_CHARGE = 2 << 20
 
 
 class Observation:
@@ -80,7 +83,7 @@ class Observation:
         """The memory part; `limit` as read back from the kernel."""
         limit = ((self.limits or {}).get("cgroup") or {}).get("memory")
         charged, hits = self._counter("charged_peak"), self._counter("limit_hits", since_start=True)
-        touched = limit is not None and charged is not None and charged >= limit
+        touched = limit is not None and charged is not None and charged >= limit - min(_LARGEST_CHARGE, limit // 64)
         saturated = True if touched else None if hits is None else hits > 0
         return Memory(
             limit=limit,
@@ -119,6 +122,7 @@ class Observation:
             top=tuple(map(_process, self.state.get("top") or ())),
             leftover=tuple(map(_process, self.state.get("leftover") or ())) if self.state.get("command") else (),
             peak_pids=self._counter("pids_peak") or self.state.get("peak_pids"),
+            limit_hits=self._counter("pids_limit_hits", since_start=True),
         )
 
     def space(self) -> dict[str, Space]:

@@ -48,7 +48,7 @@ def kind_of(head: bytes) -> str:
     for start, kind in _KNOWN_STARTS:
         if head.startswith(start):
             return kind
-    if not head.strip(b"\0"):
+    if not head[:64].strip(b"\0"):
         return "zeros"
     if all(byte in b"\t\n\r\f\x1b" or 32 <= byte < 127 or byte >= 128 for byte in head):
         return "text"

@@ -22,8 +22,8 @@ from buildproof.evidence import Check, CheckStatus
 Subject = TypeVar("Subject")
 
 CUT = (
-    "The file was cut short, typically by a full disk or by a link or copy that was interrupted: "
-    "see that there is space, remove the file and build again."
+    "The file was cut short, typically by a full disk or by a link or copy that was interrupted; "
+    "less often the header that says so was overwritten. See that there is space, remove the file and build again."
 )
 REBUILD = (
     "The file was damaged after it was linked, or the linker did not finish: remove it and link it again; "

@@ -65,10 +65,12 @@ class Census:
     """Every process of the namespace but the probe itself, refreshed by scans; `top` outlives its processes."""
 
     TOP = 12
+    REMEMBERED = 256
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = str(proc)
         self.alive: dict[int, Seen] = {}
+        self._gone: dict[int, Seen] = {}  # ended since: their accounting records may be read after the scan
         self._top: dict[tuple[int, str], Seen] = {}
 
     def _pids(self) -> list[int]:
@@ -80,13 +82,16 @@ class Census:
         for pid in pids:
             if pid not in self.alive:
                 self._look(pid)
-        for gone in self.alive.keys() - set(pids):
-            del self.alive[gone]
+        for pid in self.alive.keys() - set(pids):
+            self._gone[pid] = self.alive.pop(pid)
+            if len(self._gone) > self.REMEMBERED:
+                del self._gone[next(iter(self._gone))]
 
     def measure(self) -> None:
         """Refresh every process's high-water mark, and its command line when exec(2) changed its name."""
+        known = set(self.alive)
         self.meet()
-        for pid in list(self.alive):
+        for pid in known & self.alive.keys():  # a second look at once could still come before the exec(2)
             self._look(pid)
 
     def _look(self, pid: int) -> None:
@@ -114,5 +119,5 @@ class Census:
 
     def cmdline_of(self, pid: int, comm: str) -> str | None:
         """The sampled command line, only if it was read under the name that the process ended with."""
-        seen = self.alive.get(pid)
+        seen = self.alive.get(pid) or self._gone.get(pid)
         return seen.cmdline if seen and seen.comm[:15] == comm[:15] else None

@@ -37,8 +37,11 @@ class _Scope:
     excepts: bool = False  # a `.dockerignore` with exceptions: unlike Git's they reach into ignored folders
 
     def says(self, path: PurePosixPath, *, is_folder: bool) -> bool | None:
-        seen = self.above / path.relative_to(self.anchor)
-        return self.spec.check_file(f"{seen}/" if is_folder else str(seen)).include
+        seen = str(self.above / path.relative_to(self.anchor)) + ("/" if is_folder else "")
+        if self.excepts:  # to Docker the last pattern that matches decides; Git's have a finer order
+            matching = (pattern.include for pattern in reversed([*self.spec.patterns]) if pattern.match_file(seen))
+            return next(matching, None)
+        return self.spec.check_file(seen).include
 
 
 class IgnoreRules:

@@ -38,6 +38,7 @@ _RULES: tuple[Callable[[Evidence, Budget], Verdict | None], ...] = (
     rules_resource.sigbus,
     rules_resource.no_space,
     rules_resource.address_space,
+    rules_resource.pids_limit,
     rules_project.crashed,
     rules_project.failed,
     rules_project.bad_artifact,

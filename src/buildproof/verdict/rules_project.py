@@ -9,6 +9,7 @@ from buildproof.evidence import CheckStatus, Evidence, Grade
 from buildproof.units import duration
 from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
 from buildproof.verdict.culprit import named, signal_name
+from buildproof.verdict.origin import origin
 from buildproof.verdict.outcomes import Outcome, Verdict
 
 CRASH_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGILL, signal.SIGABRT, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP})
@@ -62,18 +63,16 @@ def failed(evidence: Evidence, _budget: Budget) -> Verdict | None:
     if evidence.exit_code == 0 and evidence.stopped is None:
         return None
     code = evidence.exit_code
-    killed = signalled_by(evidence, signal.SIGKILL)
-    if killed and (code or 0) >= SHELL_SIGNAL_BASE:
+    first = origin(evidence)
+    if first and first.signal == signal.SIGKILL:
         return Verdict(
             outcome=Outcome.BUILD_ERROR,
             cause="killed-from-outside",
             grade=Grade.KERNEL,
-            summary=f"{named(killed[0])} was killed by SIGKILL, and no memory limit did it.",
-            culprit=named(killed[0]),
+            summary=f"{named(first)} was killed by SIGKILL, and no memory limit did it.",
+            culprit=named(first),
             advice=("Look for a kill(1) in the build itself, or for something on the host that ends processes.",),
         )
-    last = evidence.processes.failed[-1] if evidence.processes.failed else None
-    culprit = next((end for end in evidence.processes.failed if end.exit_code != code), last)
     first_error = next((line for line in evidence.last_lines if _ERROR.search(line)), None)
     quoted = f": {first_error.strip()[:200]}" if first_error else ""
     return Verdict(
@@ -81,7 +80,7 @@ def failed(evidence: Evidence, _budget: Budget) -> Verdict | None:
         cause="exit-status",
         grade=Grade.STATUS,
         summary=f"The command exited with status {code}{quoted}",
-        culprit=named(culprit) if culprit else None,
+        culprit=named(first) if first else None,
         advice=("The log has the whole story; `reproduce` in the record runs the same build by hand.",),
     )
 

@@ -9,6 +9,7 @@ from buildproof.limits import show_limit
 from buildproof.units import duration, size
 from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
 from buildproof.verdict.culprit import named
+from buildproof.verdict.origin import origin
 from buildproof.verdict.outcomes import Outcome, Verdict
 from buildproof.verdict.peak import judge_peak
 from buildproof.verdict.rules_project import CRASH_SIGNALS
@@ -87,6 +88,12 @@ def _said(evidence: Evidence, kind: str) -> LogFinding | None:
     return next((f for f in evidence.findings if f.kind == kind), None) if evidence.exit_code != 0 else None
 
 
+def _first(evidence: Evidence) -> str | None:
+    """Who failed first, if the kernel's records tell."""
+    first = origin(evidence)
+    return named(first) if first else None
+
+
 def full_mount(evidence: Evidence) -> tuple[str, Space] | None:
     """The smallest writable mount that was full at some moment: bytes or inodes."""
     full = [
@@ -104,15 +111,19 @@ def _full_advice(mount: str, space: Space) -> str:
 
 
 def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
-    """A process died of SIGBUS; without accounting, the exit status of a failed command may say so, or its log."""
+    """A process died of SIGBUS; without accounting, the exit status of a failed command may say so, or its log.
+
+    A compiler that catches the signal and exits in its own way leaves no other trace than its own word.
+    """
     dead = signalled_by(evidence, signal.SIGBUS)
     exit_says_so = evidence.exit_code == SHELL_SIGNAL_BASE + signal.SIGBUS
-    said = _said(evidence, "sigbus")
-    if not dead and (evidence.accounting or not (exit_says_so or said)):
+    caught, said = _said(evidence, "sigbus-caught"), _said(evidence, "sigbus")
+    if not dead and not caught and (evidence.accounting or not (exit_says_so or said)):
         return None
     grade = Grade.KERNEL if dead else Grade.STATUS if exit_says_so else Grade.LOG
     told = f" Log line {said.line} says “{said.text.strip()[:160]}”." if said and grade is Grade.LOG else ""
-    who = named(dead[0]) if dead else None
+    who = named(dead[0]) if dead else _first(evidence) if caught else None
+    met = "died of" if dead or not caught else "caught"
     more = f" and {len(dead) - 1} more" if len(dead) > 1 else ""
     when = f" {duration(dead[0].at_s)} into the build" if dead else ""
     after = " The build exited 0 all the same." if evidence.exit_code == 0 else ""
@@ -125,7 +136,7 @@ def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
         outcome=Outcome.SIGBUS,
         cause=cause,
         grade=grade,
-        summary=f"{who or 'Some process of the build'}{more} died of SIGBUS{when}.{told}{because}{after}",
+        summary=f"{who or 'Some process of the build'}{more} {met} SIGBUS{when}.{told}{because}{after}",
         culprit=who,
         advice=(advice,),
     )
@@ -142,6 +153,7 @@ def no_space(evidence: Evidence, _budget: Budget) -> Verdict | None:
         cause="full-mount" if full else "unknown",
         grade=Grade.KERNEL if full else Grade.LOG,
         summary=f"The build ran out of space: log line {said.line} says “{said.text.strip()[:160]}”. {where}",
+        culprit=_first(evidence),
         advice=(_full_advice(*full) if full else "Look at the space on the engine's own disk.",),
     )
 
@@ -159,9 +171,30 @@ def address_space(evidence: Evidence, _budget: Budget) -> Verdict | None:
         cause="address-space",
         grade=Grade.LOG,
         summary=f"An allocation was refused, with no kill: log line {said.line} says “{said.text.strip()[:160]}”.",
+        culprit=_first(evidence),
         advice=(
             f"Raise `address-space` above {show_limit('address_space', limit.effective)}, if the build maps that much.",
         ),
+    )
+
+
+def pids_limit(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """The kernel refused the build a new process or thread, and the build failed: some tools abort then, with SIGABRT."""
+    hits, limit = evidence.processes.limit_hits, evidence.limits.get("pids")
+    if evidence.exit_code == 0 or not hits or not limit:
+        return None
+    if signalled_by(evidence, *(CRASH_SIGNALS - {signal.SIGABRT})):
+        return None
+    bound = show_limit("pids", limit.effective)
+    refused = f"{hits} time{'s' if hits > 1 else ''}"
+    return Verdict(
+        outcome=Outcome.BUILD_ERROR,
+        cause="pids-limit",
+        grade=Grade.KERNEL,
+        summary=f"The limit of {bound} processes and threads refused a new one {refused}, and the command exited with"
+        f" status {evidence.exit_code}.",
+        culprit=_first(evidence),
+        advice=(f"Raise `pids_limit` above {bound}, or start fewer at once: fewer jobs, fewer linker threads.",),
     )
 
 

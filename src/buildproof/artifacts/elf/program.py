@@ -21,6 +21,7 @@ MUSL_INTERPRETERS = {
     Machine.I686: "/lib/ld-musl-i386.so.1",
     Machine.AARCH64: "/lib/ld-musl-aarch64.so.1",
 }
+_LONGEST_PATH = 4096  # PATH_MAX: load_elf_binary() refuses more
 _DF_1_PIE = 0x08000000
 # A program has some 30 entries, one of them for each library it needs. The limit keeps the time short that nonsense in
 # this field can cost.
@@ -36,20 +37,31 @@ def _interpreter(image: ElfImage) -> Iterator[Problem]:
     if segment is None:
         return
     expected = INTERPRETERS[image.target.machine]
-    raw = image.reader.read(segment.offset, min(segment.filesz, 4096), "the interpreter's path")
-    actual = raw.removesuffix(b"\0").decode("utf-8", "backslashreplace")
-    if raw != expected.encode() + b"\0":
-        musl = raw == MUSL_INTERPRETERS[image.target.machine].encode() + b"\0"
-        judgement = "which only musl systems have" if musl else "not the expected one"
+    raw = image.reader.read(segment.offset, min(segment.filesz, _LONGEST_PATH), "the interpreter's path")
+    path = raw.partition(b"\0")[0].decode("ascii", "backslashreplace")
+    if not raw.endswith(b"\0"):
         yield Problem(
-            message=f"the interpreter is {actual!r}, {judgement}",
+            message=f"the interpreter's path {path!r} has no end",
+            offset=segment.offset,
+            expected="a zero byte at the end",
+            actual=raw[-1:].hex(),
+            mend=REBUILD,
+        )
+    elif path == MUSL_INTERPRETERS[image.target.machine]:
+        yield Problem(
+            message=f"the interpreter is {path!r}, which only musl systems have",
             offset=segment.offset,
             expected=expected,
-            actual=actual,
-            mend="That is right for a program meant for Alpine and its like, and wrong for the others."
-            if musl
-            else None,
-            status=CheckStatus.WARNING if musl else CheckStatus.FAIL,
+            actual=path,
+            mend="That is right for a program meant for Alpine and its like, and wrong for the others.",
+            status=CheckStatus.WARNING,
+        )
+    elif path != expected:
+        yield Problem(
+            message=f"the interpreter is {path!r}, not the expected one",
+            offset=segment.offset,
+            expected=expected,
+            actual=path,
         )
 
 

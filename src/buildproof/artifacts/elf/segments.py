@@ -124,8 +124,8 @@ def _load_alignment(image: ElfImage) -> Iterator[Problem]:
                 message=f"{segment} cannot be mapped: offset {segment.offset:#x} and address {segment.vaddr:#x} "
                 f"disagree modulo {modulus:#x}",
                 offset=segment.position,
-                expected=f"p_offset = ... {segment.vaddr % modulus:#x}",
-                actual=f"... {segment.offset % modulus:#x}",
+                expected=f"p_offset modulo {modulus:#x} = {segment.vaddr % modulus:#x}",
+                actual=f"{segment.offset % modulus:#x}",
             )
 
 

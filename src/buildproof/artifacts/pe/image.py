@@ -176,7 +176,7 @@ class PeImage:
         """The data directories that the file uses: those of a size and an address of zero are left out."""
         start = self.optional_offset + self.optional.size
         count = min(self.optional.number_of_rva_and_sizes, len(DIRECTORY_NAMES))
-        entries = self.reader.table(_DIRECTORY, start, count, "the data directories")
+        entries = self.reader.table(_DIRECTORY, start, count, "the table of data directories")
         return tuple(
             Directory(index, start + index * _DIRECTORY.size, rva, size)
             for index, (rva, size) in enumerate(entries)

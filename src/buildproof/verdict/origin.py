@@ -1,0 +1,41 @@
+"""Where a failed command failed first: down the chain of ends that the kernel wrote down. Pure."""
+
+from __future__ import annotations
+
+from buildproof.evidence import Evidence, ProcessEnd
+from buildproof.verdict.case import SHELL_SIGNAL_BASE
+
+
+def origin(evidence: Evidence) -> ProcessEnd | None:
+    """The deepest process that explains why the command did not exit 0; None when its own end is not among the known.
+
+    Each step goes to the last child that failed: `make` fails because `gcc` did, and that because `cc1` did. A child
+    that a signal ended counts where the parent's status tells of that signal, or where no other child failed: scripts
+    kill helpers of theirs when something else went wrong.
+    """
+    found = _command(evidence)
+    seen: set[int] = set()
+    while found and found.pid not in seen:
+        seen.add(found.pid)
+        deeper = _explains(found, evidence)
+        if deeper is None:
+            break
+        found = deeper
+    return found
+
+
+def _command(evidence: Evidence) -> ProcessEnd | None:
+    code, processes = evidence.exit_code, evidence.processes
+    if not code:
+        return None
+    own = [end for end in processes.failed if end.exit_code == code]
+    own = own or [end for end in processes.signalled if end.signal == code - SHELL_SIGNAL_BASE]
+    return own[-1] if own else None
+
+
+def _explains(parent: ProcessEnd, evidence: Evidence) -> ProcessEnd | None:
+    failed = [end for end in evidence.processes.failed if end.ppid == parent.pid]
+    killed = [end for end in evidence.processes.signalled if end.ppid == parent.pid]
+    told = [end for end in killed if parent.exit_code == SHELL_SIGNAL_BASE + (end.signal or 0)]
+    candidates = told or failed or killed
+    return candidates[-1] if candidates else None
