@@ -155,7 +155,8 @@ def _build_of(item: pytest.Item) -> Build | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep a build's claims together, and leave the nightly builds to `--tier nightly`."""
-    _stop_for_bad_input(config)
+    if not hasattr(config, "workerinput"):  # under xdist the controller stops the run, not a worker in its midst
+        _stop_for_bad_input(config)
     first_seen: dict[str, int] = {}
     order: dict[pytest.Item, int] = {}
     for index, item in enumerate(items):
@@ -238,6 +239,7 @@ def _builds_named(config: pytest.Config, ids: list[str]) -> dict[str, Build]:
         build = next((build for build in _builds_of(config, paths) if build.id == name), None) if name else None
         if build:
             found[build.id] = build
+    _stop_for_bad_input(config)
     return found
 
 

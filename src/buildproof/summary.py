@@ -22,6 +22,8 @@ _STYLES = {
     Family.INFRASTRUCTURE: "yellow",
     Family.MEASUREMENT: "yellow",
 }
+_ANY_WIDTH = 10_000
+_ARTIFACT_WIDTH = 24
 
 
 def exit_code_of(record: RunRecord) -> ExitCode:
@@ -36,7 +38,11 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
         file=out, width=max(width, 60), force_terminal=colour, no_color=not colour, highlight=False, soft_wrap=False
     )
     run = [build for build in record.builds if build.verdict]
-    console.print(_table(run))
+    table = _table(run)
+    if console.measure(table, options=console.options.update(width=_ANY_WIDTH)).minimum <= console.width:
+        console.print(table)
+    else:
+        _tell_lines(console, run)  # a table that is too wide would lose the ends of its cells
     for build in run:
         _tell_verdict(console, build, folder)
     _tell_limits(console, run)
@@ -44,7 +50,7 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
     if planned:
         console.print(Text(f"not run: {', '.join(planned)}"))
     console.print(Text(f"record: {folder / 'record.json'}"), soft_wrap=True)
-    return out.getvalue()
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
 def _table(builds: list[BuildRecord]) -> Table:
@@ -58,7 +64,14 @@ def _table(builds: list[BuildRecord]) -> Table:
         ("limit", 1),
         ("artifact", 0),
     ):
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "artifact", overflow="fold")
+        folded = name == "artifact"
+        table.add_column(
+            name,
+            justify="right" if right else "left",
+            no_wrap=not folded,
+            overflow="fold",
+            min_width=_ARTIFACT_WIDTH if folded else None,
+        )
     for build in builds:
         verdict = build.verdict
         if not verdict:
@@ -67,12 +80,27 @@ def _table(builds: list[BuildRecord]) -> Table:
             build.id,
             Text(verdict.outcome, style=_STYLES[verdict.outcome.family]),
             _peak(build),
-            size(build.budget.peak_memory) if build.budget.peak_memory else "none",
+            _budget(build),
             duration(build.time.wall_s),
             duration(build.time.limit_s),
             Text(_artifact(build)),  # file names are no markup
         )
     return table
+
+
+def _tell_lines(console: Console, builds: list[BuildRecord]) -> None:
+    for build in builds:
+        if build.verdict:
+            console.print(
+                Text(f"{build.id}: ").append(build.verdict.outcome, style=_STYLES[build.verdict.outcome.family])
+            )
+            console.print(Text(f"  peak {_peak(build)}, budget {_budget(build)}"))
+            console.print(Text(f"  time {duration(build.time.wall_s)}, limit {duration(build.time.limit_s)}"))
+            console.print(Text(f"  artifact {_artifact(build)}"))
+
+
+def _budget(build: BuildRecord) -> str:
+    return size(build.budget.peak_memory) if build.budget.peak_memory else "none"
 
 
 def _peak(build: BuildRecord) -> str:

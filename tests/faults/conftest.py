@@ -1,4 +1,4 @@
-"""Faults are builds of a platform like all others, and `-m linux` means the matrix: so they run when asked for alone."""
+"""Faults are builds for a platform like all others, and `-m linux` means the matrix: they run only when asked for."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import TypeAdapter
 
 from buildproof.proof import Proof
 from buildproof.record import BuildRecord
-from buildproof.verdict import Outcome, Verdict
+from buildproof.verdict import Family, Outcome, Verdict
 from buildproof.verdict.claims import Answer, Claim
 
 FAULTS = Path(__file__).parents[2] / "fixtures" / "faults"
@@ -43,9 +44,13 @@ class Expected:
     record: dict[str, str | bool | int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, proof: Proof) -> Expected:
-        text = proof.build.manifest.path.with_name("expected.toml").read_text(encoding="utf-8")
+    def read(cls, folder: Path) -> Expected:
+        text = (folder / "expected.toml").read_text(encoding="utf-8")
         return TypeAdapter(cls).validate_python(tomllib.loads(text))
+
+    @classmethod
+    def of(cls, proof: Proof) -> Expected:
+        return cls.read(proof.build.manifest.path.parent)
 
 
 def verdict_of(proof: Proof) -> Verdict:
@@ -97,8 +102,17 @@ def test_record(proof: Proof) -> None:
             assert found == wanted, path
 
 
-@pytest.mark.parametrize("folder", sorted(path.parent for path in FAULTS.glob("*/buildproof.toml")), ids=lambda p: p.name)
-def test_fault_is_named_like_its_folder(folder: Path) -> None:
+FOLDERS = sorted(path.parent for path in FAULTS.glob("*/buildproof.toml"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=attrgetter("name"))
+def test_a_fault_is_named_like_its_folder(folder: Path) -> None:
     manifest = tomllib.loads((folder / "buildproof.toml").read_text(encoding="utf-8"))
     assert manifest["project"]["name"] == folder.name
-    assert (folder / "expected.toml").is_file()
+
+
+def test_every_claim_and_every_outcome_of_a_build_has_its_fault() -> None:
+    faults = [Expected.read(folder) for folder in FOLDERS]
+    assert frozenset[Claim]().union(*(fault.broken for fault in faults)) == set(Claim) - {Claim.MEASURED}
+    of_a_build = {outcome for outcome in Outcome if outcome.family in {Family.PASSED, Family.PROJECT, Family.RESOURCE}}
+    assert {fault.outcome for fault in faults} == of_a_build

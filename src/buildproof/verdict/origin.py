@@ -13,14 +13,16 @@ def origin(evidence: Evidence) -> ProcessEnd | None:
     that a signal ended counts where the parent's status tells of that signal, or where no other child failed: scripts
     kill helpers of theirs when something else went wrong.
     """
-    found = _command(evidence)
-    seen: set[int] = set()
+    command = _command(evidence)
+    found, seen = command, set[int]()
     while found and found.pid not in seen:
         seen.add(found.pid)
         deeper = _explains(found, evidence)
         if deeper is None:
             break
         found = deeper
+    if found is command:  # no child of it failed: then the first that ended with another status, wherever it was
+        return next((end for end in evidence.processes.failed if end.exit_code != evidence.exit_code), command)
     return found
 
 

@@ -105,6 +105,8 @@ def full_mount(evidence: Evidence) -> tuple[str, Space] | None:
 
 
 def _full_advice(mount: str, space: Space) -> str:
+    if space.min_free > _NEARLY_FULL:
+        return f"{mount} had no inode left: let the build keep fewer files there, or raise its `nr_inodes`."
     if mount == "/dev/shm":  # noqa: S108 (the build's mount)
         return f"Raise `shm_size` above {size(space.size)}, or point TMPDIR elsewhere."
     return f"Give {mount} more than {size(space.size)}, or point the build's output or TMPDIR elsewhere."
@@ -179,7 +181,7 @@ def address_space(evidence: Evidence, _budget: Budget) -> Verdict | None:
 
 
 def pids_limit(evidence: Evidence, _budget: Budget) -> Verdict | None:
-    """The kernel refused the build a new process or thread, and the build failed: some tools abort then, with SIGABRT."""
+    """The kernel refused a new process or thread, and the build failed: some tools abort then, with SIGABRT."""
     hits, limit = evidence.processes.limit_hits, evidence.limits.get("pids")
     if evidence.exit_code == 0 or not hits or not limit:
         return None
