@@ -18,6 +18,7 @@ from buildproof.fetch import Fetcher
 from buildproof.images import Images
 from buildproof.layout import CACHE, SOURCE
 from buildproof.logs import Log
+from buildproof.observation import Observation
 from buildproof.plan import Build
 from buildproof.pod import Ending, Pod, PodSpec
 from buildproof.record import BuildRecord, ImageRecord, Phase
@@ -25,10 +26,12 @@ from buildproof.reproduce import docker_run
 from buildproof.runfolder import RunFolder
 from buildproof.sources import SourceTree, open_source
 from buildproof.start import start
+from buildproof.units import duration, size
 from buildproof.verdict import Outcome, Verdict, judge
 from buildproof.verdict.rules_trust import limits_unmet
 
 PROBE_IMAGE = "buildproof/probe"
+SIGN_OF_LIFE_S = 30.0
 
 
 class Runner:
@@ -59,6 +62,7 @@ class _Job:
         self._home = folder.build_folder(build.id)
         self._record = replace(BuildRecord.planned(build), began=datetime.now(UTC))
         self._pod: Pod | None = None
+        self._next_sign_of_life_s = SIGN_OF_LIFE_S
 
     def run(self, ca_bundle: Path | None, say: Callable[[str], None]) -> BuildRecord:
         self._say = say
@@ -158,6 +162,7 @@ class _Job:
             Pod(self._engine, spec, log=self._log, timeline=timeline) as pod,
         ):
             self._pod = pod
+            pod.on_progress = self._tell_progress
             with self._phase(Phase.BUILD):
                 pod.prepare()
                 if limits_unmet(Evidence(limits=pod.limits)):
@@ -170,6 +175,18 @@ class _Job:
                 return evidence
             with self._phase(Phase.CHECK):
                 return replace(evidence, artifacts=self._artifacts(pod))
+
+    def _tell_progress(self, seen: Observation, running_s: float) -> None:
+        """A line now and then, for whoever waits: time against limit, memory against limit, who holds most of it."""
+        if running_s < self._next_sign_of_life_s:
+            return
+        self._next_sign_of_life_s = running_s + SIGN_OF_LIFE_S
+        largest = seen.sample.get("largest")
+        self._say(
+            f"{self._build.id}: {duration(running_s)} of {duration(self._build.time_limit_s)}, "
+            f"{size(seen.sample.get('demand'))} of {size(self._build.builder.limits.memory)}"
+            + (f", {largest}" if largest else "")
+        )
 
     def _evidence(self, pod: Pod, ending: Ending, log: Log) -> Evidence:
         seen = pod.observation

@@ -23,7 +23,7 @@ _STYLES = {
     Family.MEASUREMENT: "yellow",
 }
 _ANY_WIDTH = 10_000
-_ARTIFACT_WIDTH = 24
+_LEAST_ARTIFACT_WIDTH = 24
 
 
 def exit_code_of(record: RunRecord) -> ExitCode:
@@ -38,9 +38,9 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
         file=out, width=max(width, 60), force_terminal=colour, no_color=not colour, highlight=False, soft_wrap=False
     )
     run = [build for build in record.builds if build.verdict]
-    table = _table(run)
-    if console.measure(table, options=console.options.update(width=_ANY_WIDTH)).minimum <= console.width:
-        console.print(table)
+    least = _table(run, artifact_width=_LEAST_ARTIFACT_WIDTH)
+    if console.measure(least, options=console.options.update(width=_ANY_WIDTH)).maximum <= console.width:
+        console.print(_table(run))
     else:
         _tell_lines(console, run)  # a table that is too wide would lose the ends of its cells
     for build in run:
@@ -53,7 +53,7 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
-def _table(builds: list[BuildRecord]) -> Table:
+def _table(builds: list[BuildRecord], *, artifact_width: int | None = None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, right in (
         ("build", 0),
@@ -70,7 +70,7 @@ def _table(builds: list[BuildRecord]) -> Table:
             justify="right" if right else "left",
             no_wrap=not folded,
             overflow="fold",
-            min_width=_ARTIFACT_WIDTH if folded else None,
+            max_width=artifact_width if folded else None,
         )
     for build in builds:
         verdict = build.verdict

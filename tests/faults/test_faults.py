@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from buildproof.proof import Proof
 from buildproof.record import BuildRecord
@@ -32,6 +32,8 @@ class Expected:
     `record` looks into the build's record.json by dotted path: a text is a regular expression for the value's JSON,
     anything else has to be equal.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     outcome: Outcome
     grade: str

@@ -39,9 +39,7 @@ def artifact(status: CheckStatus = CheckStatus.PASS, complaint: str | None = Non
         format=Format.ELF,
         machine=Machine.X86_64,
         checks=(Check(id="elf-machine", status=status, message="it is for aarch64"),),
-        started=Started(
-            image="debian", argv=("app",), exit_code=0, stdout="", duration_s=1.0, complaint=complaint
-        ),
+        started=Started(image="debian", argv=("app",), exit_code=0, stdout="", duration_s=1.0, complaint=complaint),
     )
 
 

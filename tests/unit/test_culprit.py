@@ -11,7 +11,7 @@ from buildproof.verdict.culprit import named, signal_name, work_of
 @pytest.mark.parametrize(
     ("comm", "cmdline", "work"),
     [
-        ("rustc", "rustc --crate-name tauri_utils --edition=2021 src/lib.rs -C opt-level=1", "rustc --crate-name tauri_utils"),
+        ("rustc", "rustc --crate-name tauri_utils --edition=2021 src/lib.rs -C lto", "rustc --crate-name tauri_utils"),
         ("rustc", "/usr/bin/rustc --crate-name=regex src/lib.rs", "rustc --crate-name regex"),
         ("cc1plus", "/usr/libexec/gcc/cc1plus -quiet -O2 /src/deep/parser.cpp -o /tmp/x.s", "cc1plus parser.cpp"),
         ("clang", "clang -c a/b.c", "clang b.c"),

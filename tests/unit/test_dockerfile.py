@@ -110,7 +110,10 @@ def test_words_that_only_look_like_parents_are_left_alone(line: str) -> None:
 
 
 def test_a_continuation_line_is_no_instruction() -> None:
-    text = 'FROM debian\nRUN psql -c "SELECT * \\\n# a comment\n\n  FROM users" && \\\n  COPY --from=x\nCOPY --from=y a a\n'
+    text = (
+        'FROM debian\nRUN psql -c "SELECT * \\\n# a comment\n\n  FROM users" && \\\n  COPY --from=x\n'
+        "COPY --from=y a a\n"
+    )
     assert resolved(text) == (
         text.replace("debian", "<debian>").replace("--from=y", "--from=<y>"),
         ["debian", "y"],

@@ -39,7 +39,7 @@ class Answer:
         if self._status != 200:
             raise requests.HTTPError(f"{self._status} Client Error")
 
-    def iter_content(self, size: int) -> Iterator[bytes]:
+    def iter_content(self, _size: int) -> Iterator[bytes]:
         yield self._body[:100]
         if self._broken_off:
             raise requests.ConnectionError("connection reset")
@@ -130,7 +130,7 @@ def test_a_failed_download_is_infrastructure_and_leaves_nothing(
     web: Web, cache: Path, answer: Answer | Exception, said: str
 ) -> None:
     web.answer = answer
-    with pytest.raises(FetchError, match="buildproof.toml:3:1: cannot download") as error:
+    with pytest.raises(FetchError, match=r"^buildproof\.toml:3:1: cannot download") as error:
         fetched(CRATE)
     assert said in str(error.value)
     assert error.value.exit_code is ExitCode.INFRASTRUCTURE

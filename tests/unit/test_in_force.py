@@ -141,7 +141,7 @@ def test_a_memory_limit_that_the_kernel_does_not_report_is_not_in_force(group: d
 
 @pytest.mark.parametrize("name", ["shm", "swappiness", "oom_kill_disable", "address_space", "ulimit nofile"])
 def test_what_cannot_be_read_is_unknown_and_says_so(name: str) -> None:
-    nothing = {"cgroup": None, "cgroup_version": 1, "rlimits": None, "mounts": []}
+    nothing: dict[str, Any] = {"cgroup": None, "cgroup_version": 1, "rlimits": None, "mounts": []}
     state = compare(GUIDE, nothing, host_swap=None)[name]
     assert (state.in_force, state.effective, state.why) == (None, None, "the kernel's value could not be read")
 

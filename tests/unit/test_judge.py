@@ -50,9 +50,7 @@ def artifact(status: CheckStatus = CheckStatus.PASS, complaint: str | None = Non
             Check(id="pe-signature", status=CheckStatus.PASS, message="a PE file"),
             Check(id="pe-machine", status=status, message="it is for i686"),
         ),
-        started=Started(
-            image="wine", argv=("app.exe",), exit_code=0, stdout="", duration_s=1.0, complaint=complaint
-        ),
+        started=Started(image="wine", argv=("app.exe",), exit_code=0, stdout="", duration_s=1.0, complaint=complaint),
     )
 
 
@@ -443,7 +441,9 @@ def test_the_culprit_of_a_build_error_is_who_failed_first_with_a_status_of_its_o
 
 def test_a_time_limit_says_how_busy_the_build_was_unless_that_is_unknown() -> None:
     stopped = replace(GOOD, exit_code=None, stopped=Stop.TIME_LIMIT, stopped_at_s=1800.0)
-    assert told_of(stopped).summary.endswith("limit of 30 min 00 s, and stopped there. It had used 2 min 30 s of CPU time.")
+    assert told_of(stopped).summary.endswith(
+        "limit of 30 min 00 s, and stopped there. It had used 2 min 30 s of CPU time."
+    )
     unknown = replace(stopped, time=Time(wall_s=1800.0, cpu_s=None))
     assert told_of(unknown).summary.endswith("and stopped there.")
 

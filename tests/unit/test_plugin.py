@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,19 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.fake_engine import fake_engine
+
 SOURCE = Path(__file__).parents[2] / "src"
 
-
-def _load_fake_engine():  # type: ignore[no-untyped-def]
-    spec = importlib.util.spec_from_file_location("fake_engine", Path(__file__).with_name("fake_engine.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.fake_engine
-
-
-fake_engine = _load_fake_engine()
 
 MANIFEST = """\
 [project]
@@ -47,15 +37,17 @@ def project(tmp_path: Path) -> Path:
 def run(
     folder: Path, *arguments: str, engine: str = "unix:///nowhere/engine.sock", **environment: str
 ) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "buildproof.plugin", "-p", "no:cacheprovider", "--rootdir", "."]
+    own = {"PYTHONPATH": str(SOURCE), "DOCKER_HOST": engine, "BUILDPROOF_INVOKED_FROM": "", **environment}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "buildproof.plugin", "-p", "no:cacheprovider", "--rootdir", ".", *arguments],
+        [*command, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "DOCKER_HOST": engine, "BUILDPROOF_INVOKED_FROM": "", **environment},
+        env={**os.environ, **own},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def test_a_manifest_in_ones_own_repository_is_collected_without_copying_the_suite(project: Path) -> None:

@@ -8,7 +8,7 @@ import io
 import os
 import socket
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,14 +71,20 @@ def test_the_digest_is_of_names_modes_and_contents_and_of_nothing_else(tmp_path:
     (second / "Makefile").chmod(0o600)
     assert opened(first).digest() == opened(second).digest()
     digests = {opened(second).digest()}
-    for change in (
+
+    def relink() -> None:
+        (second / "link").unlink()
+        (second / "link").symlink_to("configure")
+
+    changes: list[Callable[[], object]] = [
         lambda: (second / "Makefile").write_text("all: x\n"),
         lambda: (second / "Makefile").chmod(0o755),
         lambda: (second / "Makefile").rename(second / "makefile"),
-        lambda: (second / "empty").mkdir(),
-        lambda: ((second / "link").unlink(), (second / "link").symlink_to("configure")),
-    ):
-        change()  # type: ignore[no-untyped-call]
+        (second / "empty").mkdir,
+        relink,
+    ]
+    for change in changes:
+        change()
         digests.add(opened(second).digest())
     assert len(digests) == 6
 
@@ -150,7 +156,7 @@ def test_what_cannot_be_read_is_named_with_the_manifests_line(
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_is_named_for_an_ordinary_user(tmp_path: Path) -> None:
     (tmp_path / "secret").touch(mode=0o000)
-    with pytest.raises(InputError, match="cannot read .*secret: Permission denied"):
+    with pytest.raises(InputError, match=r"cannot read .*secret: Permission denied"):
         opened(tmp_path)
 
 

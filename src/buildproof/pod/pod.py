@@ -67,7 +67,8 @@ class Pod:
     def __init__(self, engine: Engine, spec: PodSpec, *, log: Log, timeline: IO[str]) -> None:
         self._engine, self._spec, self._log, self._timeline = engine, spec, log, timeline
         self._token = f"buildproof-gate-{secrets.token_hex(8)}"
-        self._messages: queue.Queue[tuple[str, Any]] = queue.Queue()
+        # Bounded: a build that prints faster than its log is written has to wait, not to fill our memory.
+        self._messages: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=256)
         self._open: list[Attachment] = []
         self._began: float | None = None
         self.observation = Observation()

@@ -77,10 +77,11 @@ class Census:
         return [int(name) for name in os.listdir(self._proc) if name.isdigit() and name != "1"]  # noqa: PTH208 (hot path)
 
     def meet(self) -> None:
-        """Note processes not met before: cheap, done at every tick so that short-lived ones get their name."""
+        """Note processes not met twice before: cheap, done at every tick so that short-lived ones get their name."""
         pids = self._pids()
         for pid in pids:
-            if pid not in self.alive:
+            seen = self.alive.get(pid)
+            if seen is None or not seen.settled:
                 self._look(pid)
         for pid in self.alive.keys() - set(pids):
             self._gone[pid] = self.alive.pop(pid)
@@ -103,7 +104,8 @@ class Census:
         if seen is None or seen.comm != comm or not seen.settled:
             settled = seen is not None and seen.comm == comm
             before = seen.peak_rss if seen and settled else 0  # exec(2) starts the mark anew
-            seen = Seen(pid, ppid, comm, _cmdline(self._proc, pid), before, settled=settled)
+            cmdline = _cmdline(self._proc, pid) or (seen.cmdline if seen and settled else None)  # a zombie shows none
+            seen = Seen(pid, ppid, comm, cmdline, before, settled=settled)
             self.alive[pid] = seen
         seen.peak_rss, seen.rss, seen.ppid = max(seen.peak_rss, high), now, ppid
         self._keep(seen)

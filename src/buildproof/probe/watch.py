@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ SPARSE_S = 0.05
 IDLE_S = 0.02
 MOVED_BYTES = 8 << 20  # a change between two samples that calls for dense sampling
 MOST_REPORTED_ENDS = 500  # of each signal, and of those that failed: the rest is counted
+LAST_FAILED = 20  # of that rest these are told at the end, for what failed last is why the command failed
 COUNTERS_EVERY_S = 0.25
 CENSUS_EVERY_S = 0.25
 SAMPLE_EVENT_EVERY_S = 0.1
@@ -38,6 +40,7 @@ class Watch:
         self._ended = False
         self._idle_ticks = 0
         self._reported: dict[str, int] = {}
+        self._last_failed: deque[dict[str, object]] = deque(maxlen=LAST_FAILED)
         self._exited = 0
         self._peak_pids = 0
         self._samples = 0
@@ -171,20 +174,21 @@ class Watch:
     def _report_end(self, kind: str, record: Record, at_s: float) -> None:
         which = f"signal {record.signal}" if record.signal else kind  # many a SIGPIPE must not hide one SIGBUS
         self._reported[which] = self._reported.get(which, 0) + 1
-        if self._reported[which] > MOST_REPORTED_ENDS:
-            return
-        self._emit(
-            kind,
-            pid=record.pid,
-            ppid=record.ppid,
-            comm=record.comm,
-            cmdline=self._census.cmdline_of(record.pid, record.comm),
-            at_s=round(at_s, 3),
-            duration_s=round(record.elapsed_s, 3),
-            signal=record.signal,
-            exit_code=record.exit_code,
-            core_dumped=record.dumped_core,
-        )
+        end = {
+            "pid": record.pid,
+            "ppid": record.ppid,
+            "comm": record.comm,
+            "cmdline": self._census.cmdline_of(record.pid, record.comm),
+            "at_s": round(at_s, 3),
+            "duration_s": round(record.elapsed_s, 3),
+            "signal": record.signal,
+            "exit_code": record.exit_code,
+            "core_dumped": record.dumped_core,
+        }
+        if self._reported[which] <= MOST_REPORTED_ENDS:
+            self._emit(kind, **end)
+        elif kind == "failed":
+            self._last_failed.append(end)
 
     def _sample(self, now: float, at_s: float) -> None:
         usage = self._cgroup.usage() if self._cgroup else None
@@ -239,6 +243,8 @@ class Watch:
         self._read_counters()
         if self._space and self._began is not None:
             self._space.sample(time.monotonic() - self._began, thorough=True)
+        for end in self._last_failed:
+            self._emit("failed", **end)
         self._sum_up(final=True, command=command)
 
     def _sum_up(self, *, final: bool, command: Record | None) -> None:

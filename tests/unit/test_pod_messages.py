@@ -1,0 +1,464 @@
+"""A pod's two streams without an engine: the gate, the probe's events, the log, and every way in which a run ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import queue
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, RlimitRefused
+from buildproof.errors import EngineError
+from buildproof.evidence import Stop
+from buildproof.limits import Limits
+from buildproof.logs import Log
+from buildproof.pod import Ending, Pod, PodSpec
+from buildproof.pod import pod as room
+from buildproof.pod.gate import gate_argv
+
+HELLO = {"event": "hello", "accounting_refused": None, "host_swap": 0}
+LIMITS = {"event": "limits", "found": True, "cgroup_version": 2, "cgroup": {"memory": 1 << 30}, "mounts": []}
+
+
+def state(**changes: Any) -> dict[str, Any]:
+    return {"event": "state", "final": False, "at_s": 1.0, **changes}
+
+
+class Line:
+    """One attached container: what it is told, and what it answers."""
+
+    def __init__(self, on_send: Callable[[bytes], None] = lambda _data: None) -> None:
+        self.sent: list[bytes] = []
+        self.closed = False
+        self.on_send = on_send
+
+    def send(self, data: bytes) -> None:
+        self.sent.append(data)
+        self.on_send(data)
+
+    def chunks(self) -> Iterator[bytes]:
+        return iter(())
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeEngine:
+    """Creates and starts in name only; a build ends with `code` when it is killed or asked how it is."""
+
+    def __init__(self) -> None:
+        self.refused_rlimits: dict[str, str] = {}
+        self.refuse: list[str] = []
+        self.specs: list[ContainerSpec] = []
+        self.killed: list[str] = []
+        self.removed: list[str] = []
+        self.code = 0
+        self.ends = True
+        self.lines: list[Line] = []
+
+    def create(self, spec: ContainerSpec) -> str:
+        self.specs.append(spec)
+        return f"c{len(self.specs)}"
+
+    def put(self, _container: str, _folder: str, _tar: object) -> None:
+        """Nothing to keep."""
+
+    def attach(self, _container: str) -> Line:
+        self.lines.append(Line())
+        return self.lines[-1]
+
+    def start(self, container: str) -> None:
+        if self.refuse and container != "the-probe":
+            raise RlimitRefused(self.refuse.pop(0), "operation not permitted: it lacks CAP_SYS_RESOURCE")
+
+    def state(self, _container: str) -> ContainerState:
+        return ContainerState(running=False, exit_code=self.code, oom_flag=False, error="")
+
+    def wait(self, _container: str, _timeout_s: float) -> int | None:
+        return self.code if self.ends else None
+
+    def kill(self, container: str) -> None:
+        self.killed.append(container)
+
+    def remove(self, container: str) -> None:
+        self.removed.append(container)
+
+
+class Messages:
+    """The pod's queue: what waits now, what comes later, and a clock that moves on when nothing waits."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.waiting: list[tuple[str, Any]] = []
+        self.later: list[tuple[float, str, Any]] = []
+
+    def put(self, message: tuple[str, Any]) -> None:
+        self.waiting.append(message)
+
+    def get(self, *, timeout: float) -> tuple[str, Any]:
+        """The next message, or the end of the wait: the clock then stands where it was waited for."""
+        if self.waiting:
+            return self.waiting.pop(0)
+        until = self.now + timeout
+        if self.later and self.later[0][0] <= until:
+            at, kind, body = self.later.pop(0)
+            self.now = max(self.now, at)
+            return kind, body
+        self.now = until
+        raise queue.Empty
+
+
+class Bench:
+    """A pod whose messages the test puts into its queue."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> None:
+        self.messages = Messages()
+        self.engine, self.file, self.timeline = FakeEngine(), io.BytesIO(), io.StringIO()
+        monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: self.messages.now))
+        fields: dict[str, Any] = {
+            "build_id": "app-linux", "run_id": "run-1", "image": "builder", "probe_image": "probe", "command": "make",
+            "workdir": "/buildproof/src", "environment": {}, "user": None, "limits": Limits(memory=1 << 30),
+            "time_limit_s": 60.0,
+        }  # fmt: skip
+        pod_spec = PodSpec(**{**fields, **spec})
+        self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=self.timeline)
+        self.pod._messages = cast("Any", self.messages)
+        # The test plays the readers' part.
+        monkeypatch.setattr(self.pod, "_read_in_background", lambda line, _reader: self.pod._open.append(line))
+        self.probe, self.build = Line(), Line()
+        self.pod._probe_line = cast("Attachment", self.probe)
+        self.pod._build_line = cast("Attachment", self.build)
+        self.pod._build, self.pod._probe = "the-build", "the-probe"
+
+    def say(self, kind: str, body: Any = None, at: float | None = None) -> None:
+        """A message now, or at a moment of the clock."""
+        body = json.dumps(body).encode() if isinstance(body, dict) else body
+        if at is None:
+            self.messages.put((kind, body))
+        else:
+            self.messages.later.append((at, kind, body))
+
+    def take_all(self) -> None:
+        while self.messages.waiting:
+            self.pod._next(self.messages.now)
+
+    def written(self) -> bytes:
+        return self.file.getvalue()
+
+    def run(self) -> Ending:
+        self.pod._gate_reached = True
+        self.say("probe", {"event": "started"})
+        return self.pod.run()
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(monkeypatch)
+
+
+# -- single messages ------------------------------------------------------------------------------------------------
+
+
+def test_the_probes_events_are_kept_in_the_timeline_as_they_came(bench: Bench) -> None:
+    bench.say("probe", HELLO)
+    bench.say("probe", state(exited=3))
+    bench.take_all()
+    assert bench.pod.observation.hello == HELLO
+    assert bench.pod.observation.state["exited"] == 3
+    assert [json.loads(line) for line in bench.timeline.getvalue().splitlines()] == [HELLO, state(exited=3)]
+
+
+def test_what_the_probe_says_in_no_event_goes_to_the_log(bench: Bench) -> None:
+    bench.say("probe", b"Traceback (most recent call last):")
+    bench.take_all()
+    assert bench.written() == b"[probe] Traceback (most recent call last):\n"
+    assert bench.timeline.getvalue() == ""
+
+
+@pytest.mark.parametrize("cut", range(1, 34))
+def test_the_gates_mark_is_seen_in_whatever_pieces_it_comes_and_never_logged(bench: Bench, cut: int) -> None:
+    stream = b"entrypoint says hello\n" + bench.pod._token.encode() + b"\nand more"
+    at = stream.index(b"\nbuildproof-gate") + cut
+    bench.say("log", stream[:at])
+    bench.take_all()
+    bench.say("log", stream[at:])
+    bench.take_all()
+    assert bench.pod._gate_reached
+    assert bench.written() == b"entrypoint says hello\nand more"
+
+
+def test_before_the_gate_nothing_of_the_output_is_lost(bench: Bench) -> None:
+    said = b"sh: 1: ulimit: error setting limit (Operation not permitted)\n" * 3
+    for start in range(0, len(said), 7):
+        bench.say("log", said[start : start + 7])
+    bench.say("build-gone")
+    bench.take_all()
+    assert not bench.pod._gate_reached
+    assert bench.written() == said
+
+
+def test_after_the_gate_output_is_logged_at_once_even_if_it_looks_like_the_mark(bench: Bench) -> None:
+    mark = bench.pod._token.encode() + b"\n"
+    bench.say("log", mark)
+    bench.say("log", b"a " + mark)
+    bench.say("log", mark[:10])
+    bench.take_all()
+    assert bench.written() == b"a " + mark + mark[:10]
+
+
+def test_marks_of_two_pods_differ(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
+    assert Bench(monkeypatch).pod._token != bench.pod._token
+
+
+def test_the_probes_lines_are_put_together_from_chunks(bench: Bench) -> None:
+    line = Line()
+    line.chunks = lambda: iter([b'{"event": "he', b'llo"}\n{"event"', b': "started"}\nlast words'])  # type: ignore[method-assign]
+    bench.pod._read_probe(cast("Attachment", line))
+    assert bench.messages.waiting == [
+        ("probe", b'{"event": "hello"}'),
+        ("probe", b'{"event": "started"}'),
+        ("probe-gone", b"last words"),
+    ]
+
+
+def test_the_builds_output_ends_with_a_message(bench: Bench) -> None:
+    line = Line()
+    line.chunks = lambda: iter([b"a", b"b"])  # type: ignore[method-assign]
+    bench.pod._read_build(cast("Attachment", line))
+    assert bench.messages.waiting == [("log", b"a"), ("log", b"b"), ("build-gone", None)]
+
+
+# -- before the build -----------------------------------------------------------------------------------------------
+
+
+def test_both_containers_are_prepared_and_the_limits_read_back(bench: Bench) -> None:
+    for body in (HELLO, LIMITS):
+        bench.say("probe", body)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    limits = bench.pod.prepare()
+    assert limits["memory"].in_force
+    assert limits == bench.pod.limits
+    probe, _build = bench.engine.lines
+    assert [json.loads(sent) for sent in probe.sent] == [
+        {"do": "watch", "container": "the-build"}, {"do": "limits"},
+    ]  # fmt: skip
+
+
+def test_an_rlimit_that_the_engine_refuses_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = Limits(rlimits={"memlock": (1, 1), "nofile": (9, 9)})
+    bench = Bench(monkeypatch, limits=limits)
+    bench.engine.refuse = ["memlock"]
+    for body in (
+        HELLO,
+        {**LIMITS, "rlimits": "Max open files            9                    9                    files\n"},
+    ):
+        bench.say("probe", body)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    states = bench.pod.prepare()
+    assert bench.engine.specs[-1].limits.rlimits == {"nofile": (9, 9)}
+    assert bench.engine.removed == ["the-build"]
+    assert states["ulimit memlock"].in_force is None
+    assert "operation not permitted" in str(states["ulimit memlock"].why)
+    assert states["ulimit nofile"].in_force is True
+
+
+@pytest.mark.parametrize("refuse", [["memlock", "memlock"], ["stack"]])
+def test_an_engine_that_goes_on_refusing_is_an_engine_error(monkeypatch: pytest.MonkeyPatch, refuse: list[str]) -> None:
+    bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1)}))
+    bench.engine.refuse = refuse
+    bench.say("probe", HELLO)
+    with pytest.raises(RlimitRefused):
+        bench.pod.prepare()
+
+
+def test_a_probe_that_says_nothing_is_an_engine_error_in_time(bench: Bench) -> None:
+    with pytest.raises(EngineError, match="the probe did not report within 30 s"):
+        bench.pod.prepare()
+    assert bench.messages.now == pytest.approx(130.0)
+
+
+def test_a_probe_that_ends_at_once_tells_its_last_words(bench: Bench) -> None:
+    bench.engine.code = 1
+    bench.say("probe", b"ModuleNotFoundError: No module named 'probe'")
+    bench.say("probe-gone", b"")
+    with pytest.raises(EngineError) as error:
+        bench.pod.prepare()
+    assert str(error.value) == (
+        "the probe did not report: its container ended with exit code 1: "
+        "[probe] ModuleNotFoundError: No module named 'probe'"
+    )
+
+
+def test_a_build_that_ends_before_its_gate_tells_what_it_printed(bench: Bench) -> None:
+    bench.engine.code = 125
+    bench.say("probe", HELLO)
+    bench.say("log", b"sh: ulimit: cannot modify limit\n")
+    bench.say("build-gone")
+    with pytest.raises(EngineError) as error:
+        bench.pod.prepare()
+    assert str(error.value) == (
+        "the build container did not reach its gate: its container ended with exit code 125: "
+        "sh: ulimit: cannot modify limit"
+    )
+
+
+def test_a_pod_whose_processes_the_probe_cannot_see_is_an_engine_error(bench: Bench) -> None:
+    for body in (HELLO, {**LIMITS, "found": False}):
+        bench.say("probe", body)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    with pytest.raises(EngineError, match="cannot see the build's processes"):
+        bench.pod.prepare()
+
+
+# -- the run --------------------------------------------------------------------------------------------------------
+
+
+def test_a_build_that_ends_by_itself_has_its_exit_code(bench: Bench) -> None:
+    bench.engine.code = 3
+    bench.say("log", b"compiling\n", at=110.0)
+    bench.say("probe", state(final=True), at=112.0)
+    bench.say("log", b"last line\n", at=112.1)
+    bench.say("build-gone", at=112.2)
+    ending = bench.run()
+    assert ending == Ending(exit_code=3, stopped=None, stopped_at_s=None, wall_s=12.0, oom_flag=False, probe_lost=None)
+    assert bench.written() == b"compiling\nlast line\n"
+    assert [json.loads(sent) for sent in bench.probe.sent] == [{"do": "go"}]
+    assert bench.build.sent == [b"\n", b"\n"]
+    assert bench.engine.killed == []
+
+
+def test_at_the_time_limit_the_counters_are_read_once_more_and_the_build_is_killed(bench: Bench) -> None:
+    bench.say("probe", state(at_s=1.0), at=101.0)
+    summed_up = (160.4, "probe", json.dumps(state(at_s=60.3, exited=77)).encode())
+    bench.probe.on_send = lambda data: bench.messages.later.insert(0, summed_up) if b"sum-up" in data else None
+    bench.say("log", b"still here\n", at=159.0)
+    bench.say("build-gone", at=161.0)
+    ending = bench.run()
+    assert (ending.exit_code, ending.stopped) == (None, Stop.TIME_LIMIT)
+    assert ending.stopped_at_s == ending.wall_s == pytest.approx(60.4)
+    assert bench.pod.observation.state["exited"] == 77
+    assert bench.engine.killed == ["the-build"]
+    assert bench.build.sent == [b"\n"]
+
+
+def test_a_probe_that_does_not_sum_up_does_not_hold_the_time_limit_up_for_long(bench: Bench) -> None:
+    bench.say("build-gone", at=170.0)
+    ending = bench.run()
+    assert ending.stopped is Stop.TIME_LIMIT
+    assert ending.wall_s == pytest.approx(65.0)
+
+
+def test_silence_is_counted_from_the_last_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, silent_limit_s=10.0)
+    bench.say("log", b"a\n", at=108.0)
+    for second in range(109, 119):
+        bench.say("probe", state(at_s=float(second)), at=float(second))
+    bench.say("build-gone", at=130.0)
+    ending = bench.run()
+    assert ending.stopped is Stop.SILENT
+    assert ending.stopped_at_s == pytest.approx(18.0, abs=6)
+    assert ending.stopped_at_s is not None
+    assert ending.stopped_at_s >= 18.0
+
+
+def test_a_build_that_keeps_talking_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, silent_limit_s=10.0)
+    for second in range(105, 155, 5):
+        bench.say("log", b".", at=float(second))
+    bench.say("probe", state(final=True), at=155.0)
+    bench.say("build-gone", at=155.1)
+    assert bench.run().stopped is None
+
+
+def test_a_lost_probe_ends_the_build_and_is_told(bench: Bench) -> None:
+    bench.engine.code = 137
+    bench.say("log", b"line\n", at=101.0)
+    bench.say("probe-gone", b"", at=107.5)
+    bench.say("build-gone", at=107.6)
+    ending = bench.run()
+    assert (ending.exit_code, ending.stopped, ending.stopped_at_s) == (None, Stop.PROBE_LOST, 7.5)
+    assert ending.probe_lost == ("the probe ended 7.5 s into the build: its container ended with exit code 137: line")
+    assert bench.engine.killed == ["the-build"]
+
+
+def test_a_container_that_ends_without_last_counters_is_waited_for_a_moment(bench: Bench) -> None:
+    bench.engine.code = 137
+    bench.say("build-gone", at=110.0)
+    ending = bench.run()
+    assert (ending.exit_code, ending.stopped) == (137, None)
+    assert ending.wall_s == pytest.approx(15.0)
+
+
+def test_last_counters_after_the_containers_end_are_taken_in(bench: Bench) -> None:
+    bench.say("build-gone", at=110.0)
+    bench.say("probe", state(final=True, exited=5), at=111.0)
+    ending = bench.run()
+    assert bench.pod.observation.final
+    assert ending.wall_s == pytest.approx(11.0)
+
+
+def test_a_container_that_does_not_end_is_an_engine_error(bench: Bench) -> None:
+    bench.say("probe", state(final=True), at=101.0)
+    with pytest.raises(EngineError, match="did not end within 60 s"):
+        bench.run()
+
+
+def test_a_probe_that_does_not_start_its_clock_is_an_engine_error(bench: Bench) -> None:
+    with pytest.raises(EngineError, match="the probe did not start its clock within 30 s"):
+        bench.pod.run()
+    assert bench.build.sent == []
+
+
+def test_progress_is_told_while_the_build_runs(bench: Bench) -> None:
+    told: list[float] = []
+    bench.pod.on_progress = lambda _seen, seconds: told.append(seconds)
+    bench.say("probe", state(final=True), at=102.0)
+    bench.say("build-gone", at=102.1)
+    bench.run()
+    assert told == [0.5, 1.0, 1.5, 2.0]
+
+
+def test_running_time_is_unknown_before_the_command_was_let_go(bench: Bench) -> None:
+    assert bench.pod.running_s is None
+    bench.say("probe", state(final=True), at=102.0)
+    bench.say("build-gone", at=102.1)
+    bench.run()
+    bench.messages.now = 107.0
+    assert bench.pod.running_s == pytest.approx(7.0)
+
+
+def test_leaving_a_pod_hangs_up_and_removes_both_containers(bench: Bench) -> None:
+    bench.pod._build = bench.pod._probe = ""
+    with pytest.raises(KeyboardInterrupt), bench.pod as pod:
+        line = pod._attach("c1", lambda _attachment: None)
+        raise KeyboardInterrupt
+    assert cast("Any", line).closed
+    assert bench.engine.removed == ["c2", "c1"]
+    probe, build = bench.engine.specs
+    assert build.pid_namespace_of == "c1"
+    assert (probe.cap_drop, build.cap_add, build.network) == (("ALL",), (), "none")
+    assert build.scratch == ("/buildproof/src",)
+
+
+# -- the gate -------------------------------------------------------------------------------------------------------
+
+
+MARK = "mark-0"
+
+
+def test_the_gates_command_is_a_word_of_its_own_never_part_of_the_script() -> None:
+    command = "echo '$1' \"; rm -rf /\" {token}"
+    argv = gate_argv(command, token=MARK, address_space=None)
+    assert argv[:2] == ("/bin/sh", "-c")
+    assert argv[-1] == command
+    assert "rm -rf" not in argv[2]
+    assert "ulimit" not in argv[2]
+    assert MARK in argv[2]
+
+
+def test_the_gate_limits_the_address_space_in_kib_or_gives_up() -> None:
+    assert "ulimit -v 6291456 || exit 125\n" in gate_argv("x", token=MARK, address_space=6 << 30)[2]

@@ -1,0 +1,198 @@
+"""The living processes of the namespace: named while they live, remembered when they were large."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from buildproof.probe.processes import Census, status_fields
+
+KIB = 1 << 10
+
+STATUS = """\
+Name:\t{name}
+Umask:\t0022
+State:\tS (sleeping)
+Tgid:\t{pid}
+Ngid:\t0
+Pid:\t{pid}
+PPid:\t{ppid}
+TracerPid:\t0
+Uid:\t0\t0\t0\t0
+VmPeak:\t   99999 kB
+VmSize:\t   88888 kB
+VmHWM:\t{high:8} kB
+VmRSS:\t{now:8} kB
+RssAnon:\t     112 kB
+Threads:\t1
+"""
+
+
+class Proc:
+    """A /proc of the test's own making."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "meminfo").write_text("")
+        self.add(1, "probe", 1, high=10**6)
+
+    def add(
+        self, pid: int, name: str, ppid: int = 2, *, high: int = 100, now: int = 50, cmdline: bytes | None = None
+    ) -> None:
+        folder = self.root / str(pid)
+        folder.mkdir(exist_ok=True)
+        (folder / "status").write_text(STATUS.format(name=name, pid=pid, ppid=ppid, high=high, now=now))
+        (folder / "cmdline").write_bytes(name.encode() + b"\0-c\0x.c\0" if cmdline is None else cmdline)
+
+    def end(self, pid: int) -> None:
+        for file in (self.root / str(pid)).iterdir():
+            file.unlink()
+        (self.root / str(pid)).rmdir()
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Proc:
+    return Proc(tmp_path)
+
+
+def test_a_status_text_gives_name_parent_and_sizes_in_bytes() -> None:
+    text = STATUS.format(name="cc1plus", pid=9, ppid=8, high=2048, now=1024)
+    assert status_fields(text.encode()) == ("cc1plus", 8, 2048 * KIB, 1024 * KIB)
+
+
+def test_a_zombie_has_no_sizes() -> None:
+    assert status_fields(b"Name:\tcc1\nState:\tZ (zombie)\nPid:\t9\nPPid:\t8\nThreads:\t1\n") == ("cc1", 8, 0, 0)
+
+
+def test_a_name_with_strange_bytes_is_read() -> None:
+    assert status_fields(b"Name:\tcaf\xe9 (x)\nPPid:\t8\n")[0] == "caf\ufffd (x)"
+
+
+def test_every_process_but_the_probe_is_met(proc: Proc) -> None:
+    proc.add(2, "sh", 0)
+    proc.add(7, "make")
+    census = Census(proc.root)
+    census.meet()
+    assert {pid: (seen.comm, seen.ppid) for pid, seen in census.alive.items()} == {2: ("sh", 0), 7: ("make", 2)}
+
+
+def test_a_process_that_is_gone_is_alive_no_more_but_keeps_its_name(proc: Proc) -> None:
+    proc.add(7, "make")
+    census = Census(proc.root)
+    census.meet()
+    proc.end(7)
+    census.meet()
+    assert census.alive == {}
+    assert census.cmdline_of(7, "make") == "make -c x.c"
+
+
+def test_only_the_last_that_ended_are_remembered(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Census, "REMEMBERED", 2)
+    census = Census(proc.root)
+    for pid in (7, 8, 9):
+        proc.add(pid, "cc1")
+        census.meet()
+        proc.end(pid)
+        census.meet()
+    assert [census.cmdline_of(pid, "cc1") for pid in (7, 8, 9)] == [None, "cc1 -c x.c", "cc1 -c x.c"]
+
+
+def test_a_command_line_is_told_only_under_the_name_that_it_was_read_with(proc: Proc) -> None:
+    proc.add(7, "rustc", cmdline=b"rustc\0--crate-name\0a b\0")
+    census = Census(proc.root)
+    census.meet()
+    assert census.cmdline_of(7, "rustc") == "rustc --crate-name a b"
+    assert census.cmdline_of(7, "ld") is None
+    assert census.cmdline_of(8, "rustc") is None
+
+
+def test_the_kernels_fifteen_characters_of_a_name_are_enough(proc: Proc) -> None:
+    proc.add(7, "x86_64-w64-mingw32-gcc"[:15])
+    census = Census(proc.root)
+    census.meet()
+    assert census.cmdline_of(7, "x86_64-w64-ming") is not None
+
+
+def test_a_process_without_a_command_line_has_none(proc: Proc) -> None:
+    proc.add(7, "zombie", cmdline=b"")
+    census = Census(proc.root)
+    census.meet()
+    assert census.cmdline_of(7, "zombie") is None
+
+
+def test_the_command_line_before_exec_is_replaced_by_the_programs_own(proc: Proc) -> None:
+    proc.add(7, "make", cmdline=b"make\0all\0")
+    census = Census(proc.root)
+    census.meet()
+    proc.add(7, "make", cmdline=b"make\0-C\0sub\0")
+    census.measure()
+    assert census.cmdline_of(7, "make") == "make -C sub"
+    proc.add(7, "cc1", cmdline=b"cc1\0a.c\0")
+    census.measure()
+    assert census.cmdline_of(7, "cc1") == "cc1 a.c"
+    proc.add(7, "cc1", cmdline=b"cc1\0changed its title\0")
+    census.measure()
+    census.measure()
+    settled = census.cmdline_of(7, "cc1")
+    proc.add(7, "cc1", cmdline=b"cc1\0changed it again\0")
+    census.measure()
+    assert census.cmdline_of(7, "cc1") == settled
+
+
+def test_a_process_met_by_a_measure_is_looked_at_once(proc: Proc) -> None:
+    census = Census(proc.root)
+    proc.add(7, "make", cmdline=b"make\0all\0")
+    census.measure()
+    assert not census.alive[7].settled
+    census.measure()
+    assert census.alive[7].settled
+
+
+def test_a_high_water_mark_never_falls_and_the_present_size_may(proc: Proc) -> None:
+    census = Census(proc.root)
+    sizes = []
+    for high, now in ((100, 90), (500, 400), (500, 20), (0, 0)):
+        proc.add(7, "cc1", high=high, now=now)
+        census.measure()
+        sizes.append((census.alive[7].peak_rss // KIB, census.alive[7].rss // KIB))
+    assert sizes == [(100, 90), (500, 400), (500, 20), (500, 0)]
+
+
+def test_exec_starts_the_mark_anew(proc: Proc) -> None:
+    census = Census(proc.root)
+    proc.add(7, "rustc", high=9000)
+    census.measure()
+    census.measure()
+    proc.add(7, "cc", high=10)
+    census.measure()
+    assert census.alive[7].peak_rss == 10 * KIB
+    assert [(seen.comm, seen.peak_rss // KIB) for seen in census.top()] == [("rustc", 9000), ("cc", 10)]
+
+
+def test_the_largest_outlive_their_processes_largest_first(proc: Proc) -> None:
+    census = Census(proc.root)
+    for pid in range(10, 110):
+        proc.add(pid, "cc1", high=pid * 10)
+        census.meet()
+        proc.end(pid)
+    census.meet()
+    assert [seen.pid for seen in census.top()] == list(range(109, 97, -1))
+    assert len(census._top) <= 4 * Census.TOP
+
+
+def test_a_process_that_vanishes_while_it_is_looked_at_is_no_error(proc: Proc) -> None:
+    proc.add(7, "cc1")
+    (proc.root / "7" / "status").unlink()
+    (proc.root / "8").mkdir()
+    census = Census(proc.root)
+    census.meet()
+    census.measure()
+    assert census.alive == {}
+
+
+def test_facts_are_what_an_event_carries(proc: Proc) -> None:
+    proc.add(7, "cc1", high=3)
+    census = Census(proc.root)
+    census.meet()
+    assert census.alive[7].facts() == {"pid": 7, "comm": "cc1", "cmdline": "cc1 -c x.c", "peak_rss": 3 * KIB}

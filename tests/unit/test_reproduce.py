@@ -1,0 +1,157 @@
+"""The command that a person pastes: the same words arrive in docker and in the container's shell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from buildproof.builder import Builder
+from buildproof.errors import Place
+from buildproof.limits import Limits
+from buildproof.manifest import BuildSpec, Fetch, Folder, Manifest, Project, Tier
+from buildproof.plan import Build
+from buildproof.reproduce import docker_run
+from buildproof.targets import Target
+
+PLACE = Place(Path("buildproof.toml"), 1)
+COMMAND = "cargo build --release && echo \"it's $HOME\" > 'a b'"
+
+
+def build(limits: Limits | None = None, *, fetch: str | None = None, user: str | None = None) -> Build:
+    spec = BuildSpec(
+        builder="linux",
+        command=COMMAND,
+        artifacts=("x",),
+        peak_memory=None,
+        time_limit_s=None,
+        silent_limit_s=None,
+        starts=None,
+        tier=Tier.GATE,
+        profiles=(),
+        environment={},
+        place=PLACE,
+        places={},
+    )
+    manifest = Manifest(
+        path=Path("buildproof.toml"),
+        project=Project(name="app", source=Folder(path=Path("/src")), compose=None, place=PLACE),
+        fetch=Fetch(command=fetch, inputs=(), time_limit_s=60.0, place=PLACE) if fetch else None,
+        builds=(spec,),
+    )
+    builder = Builder(
+        name="linux",
+        place=PLACE,
+        target=Target.LINUX_X86_64,
+        image="x",
+        build=None,
+        limits=limits or Limits(),
+        environment={},
+        user=user,
+        time_limit_s=None,
+        starts_in=None,
+        glibc_baseline=None,
+        toolchain={},
+        profile="default",
+        profiles={},
+    )
+    return Build(
+        id="app-linux",
+        project="app",
+        manifest=manifest,
+        spec=spec,
+        builder=builder,
+        profile="default",
+        tier=Tier.GATE,
+        time_limit_s=60.0,
+        environment={},
+    )
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Path:
+    folder = tmp_path / "my project"
+    folder.mkdir()
+    return folder
+
+
+def words(build: Build, origin: Path, environment: Mapping[str, str] | None = None) -> list[str]:
+    text = docker_run(build, image="builder:1", origin=origin, environment=environment or {})
+    assert "\n" not in text
+    return shlex.split(text)
+
+
+def test_what_is_pasted_is_one_command_with_the_builds_own_words(origin: Path) -> None:
+    assert words(build(), origin) == [
+        "docker", "run", "--rm", "-it",
+        "-v", f"{origin}:/mnt/source:ro", "-w", "/buildproof/src", "builder:1",
+        "/bin/sh", "-c", f"cp -a /mnt/source/. . && {COMMAND}",
+    ]  # fmt: skip
+
+
+def test_the_environment_arrives_unchanged(origin: Path) -> None:
+    environment = {"RUSTFLAGS": "-C link-arg=-Wl,--x 'y'", "EMPTY": "", "DOLLAR": '$HOME `id` \\ "q"'}
+    found = words(build(), origin, environment)
+    given = [found[at + 1] for at, word in enumerate(found) if word == "-e"]
+    assert given == [f"{name}={value}" for name, value in environment.items()]
+
+
+def test_every_limit_is_given(origin: Path) -> None:
+    limits = Limits(
+        memory=6 << 30,
+        memory_swap=8 << 30,
+        shm=1 << 30,
+        cpus=2.0,
+        pids=4096,
+        swappiness=10,
+        oom_kill_disable=True,
+        rlimits={"memlock": (-1, -1), "nofile": (1024, 65536)},
+        tmpfs={"/tmp": "size=64m", "/run": ""},
+    )
+    found = words(build(limits, user="1000:1000"), origin)
+    assert found[4 : found.index("-v")] == [
+        "--memory=6442450944",
+        "--memory-swap=8589934592",
+        "--shm-size=1073741824",
+        "--cpus=2.0",
+        "--pids-limit=4096",
+        "--memory-swappiness=10",
+        "--oom-kill-disable",
+        "--ulimit=memlock=-1:-1",
+        "--ulimit=nofile=1024:65536",
+        "--tmpfs=/tmp:size=64m",
+        "--tmpfs=/run",
+        "--user",
+        "1000:1000",
+    ]
+
+
+def test_a_limit_of_zero_is_a_limit_and_one_not_asked_for_is_none(origin: Path) -> None:
+    assert "--memory-swappiness=0" in words(build(Limits(swappiness=0, oom_kill_disable=False)), origin)
+    assert not any(word.startswith(("--memory", "--oom")) for word in words(build(Limits()), origin))
+
+
+@pytest.mark.parametrize(
+    ("fetch", "space", "script"),
+    [
+        (None, None, f"cp -a /mnt/source/. . && {COMMAND}"),
+        ("cargo fetch", None, f"cp -a /mnt/source/. . && cargo fetch && {COMMAND}"),
+        (None, 6 << 30, f"cp -a /mnt/source/. . && ulimit -v 6291456 && {COMMAND}"),
+        ("cargo fetch", 6 << 30, f"cp -a /mnt/source/. . && cargo fetch && ulimit -v 6291456 && {COMMAND}"),
+    ],
+)
+def test_the_steps_come_in_the_order_of_a_run_and_only_the_build_is_limited(
+    origin: Path, fetch: str | None, space: int | None, script: str
+) -> None:
+    assert words(build(Limits(address_space=space), fetch=fetch), origin)[-1] == script
+
+
+def test_an_archive_is_unpacked_without_its_top_folder(tmp_path: Path) -> None:
+    path = tmp_path / "tool.tgz"
+    path.touch()
+    found = words(replace(build()), path)
+    assert found[-1].startswith("tar -xf /mnt/source --strip-components=1 && ")
+    assert f"{path}:/mnt/source:ro" in found

@@ -1,0 +1,178 @@
+"""What the terminal shows of a record: everything that failed, on any width, with or without colour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from buildproof.errors import ExitCode
+from buildproof.evidence import Artifact, Grade, Memory, Started, Time
+from buildproof.limits import LimitState
+from buildproof.record import BuildRecord, RunRecord
+from buildproof.summary import exit_code_of, told
+from buildproof.targets import Format, Machine
+from buildproof.verdict import Budget, Outcome, Verdict
+
+GIB = 1 << 30
+FOLDER = Path("/somewhere/with/a/rather/long/path/.buildproof/20260102-030405-abcdef")
+STARTED = Started(image="wine", argv=("app",), exit_code=0, stdout="", duration_s=1.0)
+ARTIFACT = Artifact(
+    path="target/x86_64-pc-windows-gnu/release/launcher.exe",
+    size=5 << 20,
+    sha256="00",
+    format=Format.PE,
+    machine=Machine.X86_64,
+    started=STARTED,
+)
+PASSED = Verdict(outcome=Outcome.PASSED, grade=Grade.KERNEL, summary="Built in 8 min.")
+KILLED = Verdict(
+    outcome=Outcome.OUT_OF_MEMORY,
+    cause="own-limit",
+    grade=Grade.KERNEL,
+    summary="The build's limit of 6 GiB killed rustc --crate-name launcher (pid 214) (1 kill counted by the kernel).",
+    advice=("Raise `mem_limit` above 6 GiB; demand reached at least 5.9 GiB.", "Or need less at once: fewer jobs."),
+)
+GOOD = BuildRecord(
+    id="launcher-windows-4g",
+    project="launcher",
+    builder="windows",
+    profile="4g",
+    tier="gate",
+    target="windows-x86_64",
+    budget=Budget(peak_memory=2 * GIB, time_limit=900.0),
+    verdict=PASSED,
+    memory=Memory(charged_peak=3 * GIB, demand_peak=GIB),
+    time=Time(wall_s=492.0, limit_s=900.0),
+    artifacts=(ARTIFACT,),
+)
+BAD = replace(GOOD, id="launcher-linux", verdict=KILLED, artifacts=None, log="launcher-linux/build.log")
+
+
+def run(*builds: BuildRecord) -> RunRecord:
+    return RunRecord(buildproof="0", id=FOLDER.name, command=(), began=datetime.now(UTC), builds=builds)
+
+
+def shown(*builds: BuildRecord, width: int = 200, colour: bool = False) -> list[str]:
+    return told(run(*builds), FOLDER, width=width, colour=colour).splitlines()
+
+
+def words(lines: list[str]) -> str:
+    return " ".join(" ".join(lines).split())
+
+
+def test_a_passing_build_is_one_row() -> None:
+    head, row, place = shown(GOOD)
+    assert head.split() == ["build", "verdict", "peak", "budget", "time", "limit", "artifact"]
+    assert " ".join(row.split()) == (
+        "launcher-windows-4g passed 1 GiB to 3 GiB 2 GiB 8 min 12 s 15 min 00 s launcher.exe 5 MiB, starts"
+    )
+    assert place == f"record: {FOLDER}/record.json"
+
+
+def test_a_failing_verdict_is_told_in_full() -> None:
+    lines = shown(GOOD, BAD)
+    at = lines.index("launcher-linux: out-of-memory (own-limit)")
+    assert lines[at + 1 : at + 6] == [
+        f"  {KILLED.summary}",
+        "  evidence: grade kernel",
+        f"  next: {KILLED.advice[0]}",
+        f"  next: {KILLED.advice[1]}",
+        f"  log: {FOLDER}/launcher-linux/build.log",
+    ]
+    assert sum(line.startswith("launcher-windows-4g") for line in lines) == 1
+
+
+@pytest.mark.parametrize("width", [1, 60, 80, 100, 108, 110, 120])
+def test_nothing_is_lost_on_a_narrow_terminal(width: int) -> None:
+    limits = {
+        "swappiness": LimitState(requested=10, effective=None, in_force=False, why="cgroup v2 has none of its own")
+    }
+    lines = shown(replace(GOOD, limits=limits), BAD, width=width)
+    for line in lines:
+        assert len(line) <= max(60, width) or line.strip().startswith(("record:", "log:")), line
+        assert line == line.rstrip()
+    text = words(lines)
+    for part in (
+        "launcher-windows-4g", "passed", "out-of-memory (own-limit)", "1 GiB to 3 GiB", "8 min 12 s", "15 min 00 s",
+        "launcher.exe 5 MiB,", "starts", KILLED.summary, *KILLED.advice, "cgroup v2 has none of its own",
+        f"{FOLDER}/record.json",
+    ):  # fmt: skip
+        assert part in text, part
+
+
+def test_paths_are_never_broken_so_that_they_can_be_clicked() -> None:
+    lines = shown(BAD, width=60)
+    assert f"  log: {FOLDER}/launcher-linux/build.log" in lines
+    assert f"record: {FOLDER}/record.json" in lines
+
+
+def test_there_is_no_escape_sequence_without_colour_and_one_with_it() -> None:
+    assert not any("\x1b" in line for line in shown(GOOD, BAD, width=60))
+    coloured = "\n".join(shown(GOOD, BAD, colour=True))
+    assert "\x1b[32mpassed" in coloured
+    assert "\x1b[31mout-of-memory" in coloured
+
+
+def test_names_are_no_markup() -> None:
+    odd = replace(ARTIFACT, path="out/app[bold]-[0-9].exe", started=None)
+    assert "app[bold]-[0-9].exe 5 MiB" in words(shown(replace(GOOD, artifacts=(odd,))))
+
+
+def test_what_is_unknown_is_shown_as_unknown() -> None:
+    blank = replace(GOOD, memory=Memory(), time=Time(), budget=Budget(), artifacts=None)
+    assert shown(blank)[1].split() == ["launcher-windows-4g", "passed", "unknown", "none", "unknown", "unknown", "-"]
+    half = replace(GOOD, memory=Memory(demand_peak=GIB))
+    assert "1 GiB to unknown" in words(shown(half))
+
+
+def test_only_an_artifact_that_started_well_starts() -> None:
+    silent = replace(ARTIFACT, started=None)
+    broken = replace(ARTIFACT, started=replace(STARTED, complaint="exit code 3"))
+    assert "starts" not in words(shown(replace(GOOD, artifacts=(silent, broken))))
+
+
+def test_builds_that_were_not_run_are_named() -> None:
+    waiting = replace(GOOD, verdict=None)
+    assert "not run: a, b" in shown(GOOD, replace(waiting, id="a"), replace(waiting, id="b"))
+
+
+def test_a_limit_that_is_not_in_force_is_told_once_with_its_builds() -> None:
+    def limited(name: str, *, swap: bool, pids: bool | None = True) -> BuildRecord:
+        limits = {
+            "memory": LimitState(requested=6 * GIB, effective=6 * GIB, in_force=True),
+            "memory_swap": LimitState(requested=8 * GIB, effective=None, in_force=swap, why="no swap on the host"),
+            "pids": LimitState(requested=4096, effective=None, in_force=pids),
+        }
+        return replace(GOOD, id=name, limits=limits)
+
+    lines = shown(limited("a", swap=False), limited("b", swap=False))
+    assert lines[lines.index("limits not in force:") + 1 :][:1] == [
+        "  memory_swap 8 GiB: no swap on the host (all builds)"
+    ]
+    lines = shown(limited("a", swap=False), limited("b", swap=True, pids=None))
+    assert "  memory_swap 8 GiB: no swap on the host (a)" in lines
+    assert "  pids 4096: unknown why (b)" in lines
+    assert not any("memory 6 GiB" in line for line in lines)
+    assert "limits not in force:" not in shown(limited("a", swap=True))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ([], ExitCode.PASSED),
+        ([Outcome.PASSED], ExitCode.PASSED),
+        ([Outcome.PASSED, Outcome.UNMEASURED], ExitCode.UNMEASURED),
+        ([Outcome.UNMEASURED, Outcome.ENGINE_ERROR], ExitCode.INFRASTRUCTURE),
+        ([Outcome.ENGINE_ERROR, Outcome.SIGBUS], ExitCode.RESOURCE),
+        ([Outcome.SIGBUS, Outcome.BUILD_ERROR, Outcome.PASSED], ExitCode.PROJECT),
+    ],
+)
+def test_the_gravest_build_decides_the_exit_code(outcomes: list[Outcome], code: ExitCode) -> None:
+    builds = [
+        replace(GOOD, id=outcome, verdict=Verdict(outcome=outcome, grade=Grade.KERNEL, summary="x"))
+        for outcome in outcomes
+    ]
+    assert exit_code_of(run(*builds, replace(GOOD, id="planned", verdict=None))) is code
