@@ -101,6 +101,15 @@ def failed(evidence: Evidence = GOOD, code: int = 2, *findings: LogFinding) -> E
     return replace(evidence, exit_code=code, artifacts=None, findings=findings)
 
 
+def forked(evidence: Evidence, *, hits: int | None) -> Evidence:
+    return replace(
+        evidence,
+        processes=replace(evidence.processes, limit_hits=hits),
+        limits={**evidence.limits, "pids": limit(4096)},
+    )
+
+
+CAUGHT = "main.c:1:1: internal compiler error: Bus error"
 FULL_SHM = {"/dev/shm": Space(size=64 * MIB, min_free=0, min_free_at_s=11.5)}
 SAYS_NO_MEMORY = found("no-memory", "memory allocation of 1234 bytes failed")
 ADDRESS_SPACE = {"memory": limit(), "address_space": limit()}
@@ -170,6 +179,12 @@ CASES: dict[str, tuple[Evidence, Outcome, str | None, Grade]] = {
         ),
         Outcome.SIGBUS, "full-mount", Grade.KERNEL,
     ),
+    "a compiler caught SIGBUS and exited in its own way": (
+        failed(GOOD, 1, found("sigbus-caught", CAUGHT), found("sigbus", CAUGHT)), Outcome.SIGBUS, "unknown", Grade.LOG,
+    ),
+    "a compiler said so, exit 0": (
+        replace(GOOD, findings=(found("sigbus-caught", CAUGHT),)), Outcome.PASSED, None, Grade.KERNEL,
+    ),
     "exit 135, accounting refused": (failed(UNACCOUNTED, 135), Outcome.SIGBUS, "unknown", Grade.STATUS),
     "exit 135, but nothing died": (failed(code=135), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS),
     "log says SIGBUS, accounting refused": (
@@ -228,6 +243,20 @@ CASES: dict[str, tuple[Evidence, Outcome, str | None, Grade]] = {
     "an allocation refused, the limit not in force": (
         replace(failed(GOOD, 1, SAYS_NO_MEMORY), limits={"address_space": limit(in_force=False)}),
         Outcome.BUILD_ERROR, "exit-status", Grade.STATUS,
+    ),
+    "no more processes allowed": (
+        forked(failed(), hits=3), Outcome.BUILD_ERROR, "pids-limit", Grade.KERNEL,
+    ),
+    "no more processes allowed: the linker then aborts": (
+        signalled(forked(failed(), hits=3), end(signal.SIGABRT)), Outcome.BUILD_ERROR, "pids-limit", Grade.KERNEL,
+    ),
+    "no more processes allowed, and a segmentation fault": (
+        signalled(forked(failed(), hits=3), end(signal.SIGSEGV)), Outcome.CRASHED, "SIGSEGV", Grade.KERNEL,
+    ),
+    "no more processes allowed, exit 0": (forked(GOOD, hits=3), Outcome.PASSED, None, Grade.KERNEL),
+    "refused forks unknown": (forked(failed(), hits=None), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS),
+    "refused forks without a limit of ours": (
+        replace(forked(failed(), hits=3), limits={"memory": limit()}), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS,
     ),
     "killed, and no limit did it": (
         signalled(failed(code=137), end(signal.SIGKILL)), Outcome.BUILD_ERROR, "killed-from-outside", Grade.KERNEL,
@@ -294,6 +323,7 @@ LAYERS: list[tuple[Outcome, str, Callable[[Evidence], Evidence]]] = [
         lambda e: replace(e, findings=(SAYS_NO_MEMORY,), limits={**e.limits, "address_space": limit()}),
     ),
     (Outcome.BUILD_ERROR, "killed-from-outside", lambda e: signalled(replace(e, exit_code=137), end(signal.SIGKILL))),
+    (Outcome.BUILD_ERROR, "pids-limit", lambda e: forked(e, hits=3)),
     (Outcome.CRASHED, "SIGSEGV", lambda e: signalled(e, end(signal.SIGSEGV))),
     (
         Outcome.NO_SPACE,
@@ -370,6 +400,23 @@ def test_a_sigbus_says_who_died_when_and_which_mount_was_full() -> None:
         " The build exited 0 all the same."
     )
     assert verdict.advice == ("Raise `shm_size` above 64 MiB, or point TMPDIR elsewhere.",)
+
+
+def test_a_caught_sigbus_says_who_caught_it_and_quotes_the_line() -> None:
+    child, parent = end(None, "cc1", exit_code=4), replace(end(None, "make", exit_code=2), pid=200, ppid=1)
+    evidence = failed(GOOD, 2, found("sigbus-caught", CAUGHT), found("sigbus", CAUGHT))
+    verdict = told_of(replace(evidence, processes=Processes(exited=9, failed=(child, parent))))
+    assert verdict.culprit == "cc1 (pid 214)"
+    assert verdict.summary == f"cc1 (pid 214) caught SIGBUS. Log line 7 says “{CAUGHT}”."
+
+
+def test_refused_forks_are_counted_in_the_summary() -> None:
+    once, often = told_of(forked(failed(), hits=1)), told_of(forked(failed(), hits=40))
+    assert once.summary == (
+        "The limit of 4096 processes and threads refused a new one 1 time, and the command exited with status 2."
+    )
+    assert "refused a new one 40 times" in often.summary
+    assert often.advice[0].startswith("Raise `pids_limit` above 4096")
 
 
 def test_the_smallest_full_mount_is_the_cause() -> None:

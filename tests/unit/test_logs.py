@@ -48,6 +48,7 @@ REAL: list[tuple[str, set[str]]] = [
     ("error: could not exec the linker `cc`: Cannot allocate memory (os error 12)", {"no-memory"}),
     ("sh: 1: Cannot fork", {"no-processes"}),
     ("cargo: failed to spawn: Resource temporarily unavailable (os error 11)", {"no-processes"}),
+    ("main.c:1:1: internal compiler error: Bus error", {"sigbus", "sigbus-caught", "compiler-bug"}),
     ("main.c:1:1: internal compiler error: in expand_expr, at expr.cc:1", {"compiler-bug"}),
     ("thread 'rustc' panicked; the compiler unexpectedly panicked. this is a bug.", {"compiler-bug"}),
     ("PLEASE submit a bug report to https://github.com/llvm/llvm-project/issues/", {"compiler-bug"}),

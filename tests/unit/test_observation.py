@@ -32,6 +32,7 @@ STATE: dict[str, Any] = {
         "cpu_us": 2_500_000,
         "throttled_us": 250_000,
         "pids_peak": 17,
+        "pids_limit_hits": 5,
     },
     "counters_at_start": {
         "charged_peak": 1000,
@@ -40,6 +41,7 @@ STATE: dict[str, Any] = {
         "cpu_us": 500_000,
         "throttled_us": 0,
         "pids_peak": 2,
+        "pids_limit_hits": 1,
     },
     "peak_pids": 9,
     "top": [{"pid": 5, "comm": "cc1", "cmdline": "cc1 a.c", "peak_rss": GIB, "more": "from a newer probe"}],
@@ -141,6 +143,23 @@ def test_memory_is_saturated_when_it_touched_the_limit(hits: int | None, charged
     assert counted(counters={"limit_hits": hits, "charged_peak": charged}).saturated is saturated
 
 
+@pytest.mark.parametrize(
+    ("limit", "charged", "saturated"),
+    [
+        (6 * GIB, 6 * GIB - (2 << 20), True),
+        (6 * GIB, 6 * GIB - (2 << 20) - 1, False),
+        (64 << 20, (63 << 20), True),
+        (64 << 20, (63 << 20) - 1, False),
+    ],
+)
+def test_a_charge_that_was_refused_whole_leaves_the_mark_a_little_below_the_limit(
+    limit: int, charged: int, saturated: bool
+) -> None:
+    limits = {**LIMITS, "cgroup": {"memory": limit}}
+    counters = {"charged_peak": charged, "limit_hits": 2}
+    assert seen(HELLO, limits, state(counters=counters)).memory().saturated is saturated
+
+
 def test_without_a_limit_only_the_counter_tells_of_saturation() -> None:
     no_hits = state(counters={"charged_peak": 9 * GIB, "limit_hits": 2})
     assert seen(HELLO, no_hits).memory().saturated is False
@@ -202,6 +221,12 @@ def test_the_peak_of_pids_is_the_kernels_or_else_the_sampled_one() -> None:
     assert seen(state()).processes(until_s=None).peak_pids == 17
     assert seen(state(counters={"pids_peak": None})).processes(until_s=None).peak_pids == 9
     assert seen(state(counters={}, peak_pids=None)).processes(until_s=None).peak_pids is None
+
+
+def test_forks_that_the_limit_refused_are_counted_since_the_start_or_unknown() -> None:
+    assert seen(state()).processes(until_s=None).limit_hits == 4
+    unreadable = {**STATE["counters"], "pids_limit_hits": None}
+    assert seen(state(counters=unreadable)).processes(until_s=None).limit_hits is None
 
 
 def test_exited_is_unknown_where_accounting_was_refused() -> None:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.unit.fake_engine import fake_engine
 
 SOURCE = Path(__file__).parents[2] / "src"

@@ -140,6 +140,18 @@ def test_the_command_line_before_exec_is_replaced_by_the_programs_own(proc: Proc
     assert census.cmdline_of(7, "cc1") == settled
 
 
+def test_a_zombie_keeps_the_command_line_that_it_had(proc: Proc) -> None:
+    census = Census(proc.root)
+    proc.add(7, "cc1", cmdline=b"cc1\0a.c\0")
+    census.meet()
+    proc.add(7, "cc1", cmdline=b"")
+    census.measure()
+    assert census.cmdline_of(7, "cc1") == "cc1 a.c"
+    proc.add(7, "ld", cmdline=b"")
+    census.measure()
+    assert census.cmdline_of(7, "ld") is None
+
+
 def test_a_process_met_by_a_measure_is_looked_at_once(proc: Proc) -> None:
     census = Census(proc.root)
     proc.add(7, "make", cmdline=b"make\0all\0")
