@@ -144,6 +144,11 @@ CASES: dict[str, tuple[Evidence, set[Claim], set[Claim]]] = {
         replace(GOOD, accounting=False, accounting_refused=REFUSED, processes=Processes()),
         set(), {Claim.NO_SIGBUS},
     ),
+    "accounting with a gap": (
+        replace(GOOD, accounting=False, accounting_refused="the accounting file's file system was nearly full"),
+        set(),
+        {Claim.NO_SIGBUS},
+    ),
     "exit 135 without accounting": (
         replace(FAILED, exit_code=135, accounting=False, accounting_refused=REFUSED, processes=Processes()),
         {Claim.NO_SIGBUS}, {Claim.BUILDS, *TO_THE_END},
@@ -244,6 +249,7 @@ def test_answers_say_what_was_seen() -> None:
     assert good[Claim.PEAK_MEMORY].why.startswith("proved-inside: demand peak 1 GiB")
     assert good[Claim.ARTIFACTS_VALID].why == "out/app: every check passed"
     assert good[Claim.STARTS].why == "out/app started in debian"
+    assert answers(DIED)[Claim.NO_SIGBUS].why.endswith("(grade kernel: process accounting)")
     two = replace(GOOD, processes=Processes(exited=9, signalled=(end(signal.SIGBUS), end(signal.SIGBUS))))
     assert answers(two)[Claim.NO_SIGBUS].why == (
         "ld (pid 9) died of SIGBUS 3.0 s into the build (grade kernel: process accounting), and 1 more"
@@ -253,6 +259,20 @@ def test_answers_say_what_was_seen() -> None:
     assert answers(replace(STOPPED, stopped=Stop.TIME_LIMIT))[Claim.NO_OOM_KILL].why == (
         "the build was ended at its time limit, 30 min 00 s in; none until then"
     )
+
+
+def test_undecided_answers_say_what_is_missing() -> None:
+    unaccounted = replace(GOOD, accounting=False, accounting_refused=REFUSED, processes=Processes())
+    assert answers(unaccounted)[Claim.NO_SIGBUS].why == f"none was observed, but it is not proved: {REFUSED}"
+    unknown = replace(unaccounted, accounting_refused=None)
+    assert answers(unknown)[Claim.NO_SIGBUS].why.endswith("not proved: process accounting was not on")
+    stopped = answers(replace(STOPPED, stopped=Stop.TIME_LIMIT, memory=STARVED))
+    assert stopped[Claim.NO_OOM_KILL].why == "1 kills"
+    assert stopped[Claim.PEAK_MEMORY].why.startswith("the build was ended at its time limit, 30 min 00 s in; demand")
+    assert answers(FAILED)[Claim.PEAK_MEMORY].why.startswith("the build failed before its end; until then demand")
+    unchecked = replace(GOOD, artifacts=(artifact(), replace(artifact(), path="out/b", checks=())))
+    assert answers(unchecked)[Claim.ARTIFACTS_VALID].why == "not checked: out/b"
+    assert answers(replace(GOOD, artifacts=()))[Claim.ARTIFACTS_VALID].why == "not checked: nothing was collected"
 
 
 def test_every_broken_check_is_told_with_its_file() -> None:

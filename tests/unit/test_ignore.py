@@ -104,7 +104,7 @@ def test_a_worktrees_git_file_marks_its_repository_as_well(tmp_path: Path) -> No
     assert kept(project) == set()
 
 
-@pytest.mark.parametrize("rule", ["third_party/", "/third_party/tool", "*"])
+@pytest.mark.parametrize("rule", ["third_party/", "/third_party/tool", "tool/", "*"])
 def test_a_root_that_its_repository_ignores_is_not_empty(tmp_path: Path, rule: str) -> None:
     project = tree(tmp_path / "third_party" / "tool", "main.c", "main.o")
     (tmp_path / ".git").mkdir()
@@ -152,9 +152,10 @@ def test_a_dockerignore_below_the_root_is_a_file_like_any_other(tmp_path: Path) 
     assert kept(tmp_path) == {"a/x"}
 
 
-def test_a_folder_that_docker_leaves_behind_keeps_no_more_than_dockers_exceptions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["out", "out/", "/out/"])
+def test_a_folder_that_docker_leaves_behind_keeps_no_more_than_dockers_exceptions(tmp_path: Path, folder: str) -> None:
     tree(tmp_path, "out/app", "out/app.map", "out/x")
-    ignore(tmp_path, "out", "!out/app*", name=".dockerignore")
+    ignore(tmp_path, folder, "!out/app*", name=".dockerignore")
     ignore(tmp_path / "out", "!x", "app.map")
     assert kept(tmp_path) == {"out/app", "out/app.map"}
 
@@ -163,6 +164,21 @@ def test_a_folder_that_git_leaves_behind_is_not_opened_by_an_exception(tmp_path:
     tree(tmp_path, "out/app", "x")
     ignore(tmp_path, "out/", "!out/app")
     assert kept(tmp_path) == {"x"}
+
+
+def test_everything_but_what_is_named_may_be_left_behind(tmp_path: Path) -> None:
+    tree(tmp_path, "keep", "leave", "src/x")
+    ignore(tmp_path, "*", "!keep", "!src/", "!src/**")
+    assert kept(tmp_path) == {"keep", "src/x"}
+
+
+def test_a_comment_is_no_rule(tmp_path: Path) -> None:
+    tree(tmp_path, "#a", "#b")
+    ignore(tmp_path, "#a", "\\#b")
+    assert kept(tmp_path) == {"#a"}
+    ignore(tmp_path, "")
+    ignore(tmp_path, "#a", "  #b", name=".dockerignore")
+    assert kept(tmp_path) == {"#a", "#b"}
 
 
 def test_for_images_only_the_dockerignore_counts(tmp_path: Path) -> None:

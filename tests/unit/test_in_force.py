@@ -141,7 +141,7 @@ def test_a_memory_limit_that_the_kernel_does_not_report_is_not_in_force(group: d
 
 @pytest.mark.parametrize("name", ["shm", "swappiness", "oom_kill_disable", "address_space", "ulimit nofile"])
 def test_what_cannot_be_read_is_unknown_and_says_so(name: str) -> None:
-    nothing: dict[str, Any] = {"cgroup": None, "cgroup_version": 1, "rlimits": None, "mounts": []}
+    nothing: dict[str, Any] = {"cgroup": None, "cgroup_version": 1, "rlimits": None, "mounts": None}
     state = compare(GUIDE, nothing, host_swap=None)[name]
     assert (state.in_force, state.effective, state.why) == (None, None, "the kernel's value could not be read")
 
@@ -185,6 +185,16 @@ def test_swap_that_the_kernel_does_not_account_is_not_in_force() -> None:
         state = one("memory_swap", GUIDE, {**V1_GROUP, "memory_swap": None}, host_swap=host_swap)
         assert (state.effective, state.in_force) == (None, False)
         assert "swapaccount=1" in str(state.why)
+
+
+def test_a_wrong_swap_limit_is_wrong_on_a_host_without_swap_as_well() -> None:
+    asked = Limits(memory=6 * GIB, memory_swap=6 * GIB)
+    state = one("memory_swap", asked, {"memory_swap": 12 * GIB}, host_swap=0)
+    assert (state.effective, state.in_force) == (12 * GIB, False)
+
+
+def test_swap_without_a_memory_limit_is_compared_all_the_same() -> None:
+    assert one("memory_swap", Limits(memory_swap=8 * GIB), {"memory_swap": 8 * GIB}, host_swap=0).in_force is True
 
 
 def test_another_swap_limit_is_not_the_one_asked_for() -> None:

@@ -495,6 +495,12 @@ def test_a_time_limit_says_how_busy_the_build_was_unless_that_is_unknown() -> No
     assert told_of(unknown).summary.endswith("and stopped there.")
 
 
+def test_a_cancelled_run_says_when_if_it_had_begun() -> None:
+    cancelled = replace(GOOD, stopped=Stop.CANCELLED)
+    assert told_of(cancelled).summary == "The run was cancelled."
+    assert told_of(replace(cancelled, stopped_at_s=5.0)).summary == "The run was cancelled 5.0 s into the build."
+
+
 def test_without_a_memory_budget_no_peak_is_too_high() -> None:
     huge = remembered(GOOD, demand_peak=100 * GIB, charged_peak=100 * GIB)
     assert told_of(huge, Budget(time_limit=1800)).outcome is Outcome.PASSED

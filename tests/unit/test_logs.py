@@ -133,6 +133,12 @@ def test_the_file_has_every_byte_as_it_came(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "build.log").read_bytes() == b"\x1b[31mred\x1b[0m\r\n\xff\x00half a line"
 
 
+def test_a_log_may_lie_where_others_are(tmp_path: Path) -> None:
+    for name in ("fetch.log", "build.log"):
+        Log.create(tmp_path / "deep" / name).close()
+    assert len(list((tmp_path / "deep").iterdir())) == 2
+
+
 def test_a_line_that_comes_in_pieces_is_one_line() -> None:
     log = logged(b"one\nmemory alloc", b"ation of 12 by", b"tes failed\nthree\n")
     assert list(log.last_lines) == ["one", "memory allocation of 12 bytes failed", "three"]
@@ -170,6 +176,11 @@ def test_a_line_that_never_ends_stays_small_in_memory_and_stays_one_line() -> No
     assert len(log.last_lines) == 3
     assert [(finding.kind, finding.line) for finding in log.findings()] == [("killed", 3)]
     assert len(log._partial) <= 4096
+
+
+def test_a_blank_end_of_an_endless_line_does_not_hide_it() -> None:
+    assert list(closed(b"x" * 5000, b"   \n").last_lines) == ["x" * 4096]
+    assert list(closed(b"before\n", b" " * 5000, b"after\n").last_lines) == ["before", "after"]
 
 
 def test_a_progress_bar_without_any_line_end_is_followed() -> None:

@@ -173,6 +173,18 @@ def test_swap_that_is_not_accounted_is_zero_only_where_the_host_has_none() -> No
     assert seen({**HELLO, "host_swap": 0}, state(swap_peak=5)).memory().swap_peak == 5
 
 
+def test_swap_is_unknown_before_the_first_state_and_without_a_hello() -> None:
+    assert seen({**HELLO, "host_swap": 0}).memory().swap_peak is None
+    assert seen(state(swap_peak=None)).memory().swap_peak is None
+
+
+def test_a_state_with_gaps_is_unknown_where_they_are() -> None:
+    memory = seen(LIMITS, state(counters={"limit_hits": 3}, counters_at_start=None)).memory()
+    assert (memory.charged_peak, memory.limit_hits, memory.saturated) == (None, None, None)
+    processes = seen(state(command=COMMAND, leftover=None, top=None)).processes(until_s=None)
+    assert (processes.leftover, processes.top) == ((), ())
+
+
 def test_wall_time_is_the_kernels_where_the_commands_record_is_in() -> None:
     assert seen(state()).time(wall_s=99.0, limit_s=None).wall_s == 99.0
     time = seen(state(command=COMMAND)).time(wall_s=99.0, limit_s=1800.0)
