@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
 
+from buildproof.errors import InputError
 from buildproof.layout import STATE_FOLDER
 from buildproof.record import BuildRecord, RunRecord, dump, load
 
 KEPT_RUNS = 20
+LONGEST_PHASE_S = 6 * 3600.0
 
 
 class RunFolder:
@@ -36,7 +39,7 @@ class RunFolder:
         return self._record.is_file()
 
     def open(self) -> None:
-        """Make the folder and point `last` at it; the oldest runs beyond the last twenty are removed."""
+        """Make the folder and point `last` at it; of the older runs the last twenty are kept."""
         state = self.path.parent
         self.path.mkdir(parents=True, exist_ok=True)
         (state / ".gitignore").write_text("*\n")
@@ -45,7 +48,8 @@ class RunFolder:
         link.replace(state / "last")
         records = [path for path in state.glob("*/record.json") if not path.parent.is_symlink()]
         for old in sorted(records)[: 1 - KEPT_RUNS]:
-            shutil.rmtree(old.parent, ignore_errors=True)
+            if _is_over(old):
+                shutil.rmtree(old.parent, ignore_errors=True)
 
     def build_folder(self, build_id: str) -> Path:
         """Where one build keeps its log, timeline and artifacts."""
@@ -90,3 +94,11 @@ class RunFolder:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self._record)
+
+
+def _is_over(record: Path) -> bool:
+    """Whether a run has ended: it says so, or its record was not touched for longer than any phase can take."""
+    try:
+        return load(record).ended is not None or time.time() - record.stat().st_mtime > LONGEST_PHASE_S
+    except InputError:
+        return True

@@ -85,7 +85,7 @@ def test_the_oldest_runs_beyond_the_last_twenty_are_removed(tmp_path: Path) -> N
     for number in range(KEPT_RUNS + 5):
         old = RunFolder(state / f"20250101-0000{number:02}-000000")
         old.open()
-        old.write(run())
+        old.write(replace(run(), ended=datetime.now(UTC)))
     strange = state / "notes"
     strange.mkdir()
     newest = RunFolder.reserve(tmp_path)
@@ -94,6 +94,17 @@ def test_the_oldest_runs_beyond_the_last_twenty_are_removed(tmp_path: Path) -> N
     left = sorted(path.name for path in state.iterdir() if path.is_dir() and not path.is_symlink())
     expected = [f"20250101-0000{number:02}-000000" for number in range(6, KEPT_RUNS + 5)]
     assert left == [*expected, newest.id, "notes"]
+
+
+def test_a_run_that_goes_on_is_never_removed(tmp_path: Path) -> None:
+    at_work = RunFolder(tmp_path / ".buildproof" / "20240101-000000-000000")
+    at_work.open()
+    at_work.write(run())
+    for _ in range(KEPT_RUNS + 2):
+        other = RunFolder.reserve(tmp_path)
+        other.open()
+        other.write(replace(run(), ended=datetime.now(UTC)))
+    assert at_work.begun
 
 
 def test_paths_in_the_record_are_relative_to_the_run(folder: RunFolder) -> None:
