@@ -13,7 +13,7 @@ from buildproof.evidence import Memory, Process, ProcessEnd, Processes, Space, T
 
 _MOST_FAILED = 20
 # A charge is refused whole, so the mark may stay below the limit by the largest folio. The counter of limit hits cannot
-# tell alone: since kernel 6.14 cgroup v1 counts none at memory.memsw, the limit that is hit where both are the same.
+# tell alone: cgroup v1 of newer kernels counts none at memory.memsw, the limit that is hit where both are the same.
 _LARGEST_CHARGE = 2 << 20
 
 

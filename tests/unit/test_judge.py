@@ -237,6 +237,30 @@ CASES: dict[str, tuple[Evidence, Outcome, str | None, Grade]] = {
         replace(signalled(failed(GOOD, 101, SAYS_NO_MEMORY), end(signal.SIGSEGV)), limits=ADDRESS_SPACE),
         Outcome.CRASHED, "SIGSEGV", Grade.KERNEL,
     ),
+    "an allocation refused, and the shell tells of the abort": (
+        replace(failed(GOOD, 134, SAYS_NO_MEMORY), limits=ADDRESS_SPACE),
+        Outcome.OUT_OF_MEMORY,
+        "address-space",
+        Grade.LOG,
+    ),
+    "an allocation refused, and a helper killed on the way": (
+        replace(signalled(failed(GOOD, 1, SAYS_NO_MEMORY), end(signal.SIGKILL, "timeout")), limits=ADDRESS_SPACE),
+        Outcome.OUT_OF_MEMORY,
+        "address-space",
+        Grade.LOG,
+    ),
+    "an allocation refused, and killed": (
+        replace(signalled(failed(GOOD, 128, SAYS_NO_MEMORY), end(signal.SIGKILL)), limits=ADDRESS_SPACE),
+        Outcome.BUILD_ERROR,
+        "exit-status",
+        Grade.STATUS,
+    ),
+    "another error under the address-space limit": (
+        replace(failed(), limits=ADDRESS_SPACE),
+        Outcome.BUILD_ERROR,
+        "exit-status",
+        Grade.STATUS,
+    ),
     "an allocation refused without an address-space limit": (
         failed(GOOD, 1, SAYS_NO_MEMORY), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS,
     ),
@@ -266,6 +290,8 @@ CASES: dict[str, tuple[Evidence, Outcome, str | None, Grade]] = {
     ),
     "a helper killed, exit 0": (signalled(GOOD, end(signal.SIGKILL)), Outcome.PASSED, None, Grade.KERNEL),
     "compiler error": (failed(), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS),
+    "compiler error, accounting refused": (failed(UNACCOUNTED), Outcome.BUILD_ERROR, "exit-status", Grade.STATUS),
+    "artifacts not collected": (replace(GOOD, artifacts=None), Outcome.PASSED, None, Grade.KERNEL),
     "damaged artifact": (
         replace(GOOD, artifacts=(artifact(), artifact(CheckStatus.FAIL))),
         Outcome.BAD_ARTIFACT, "pe-machine", Grade.HARNESS,
@@ -372,6 +398,17 @@ def test_an_oom_kill_hidden_behind_exit_0_is_told_as_such() -> None:
     assert "above 6 GiB; demand reached at least 1.46 GiB" in verdict.advice[0]
 
 
+def test_an_oom_kill_that_ended_the_build_is_told_without_a_but() -> None:
+    verdict = told_of(replace(remembered(OOM_KILL, oom_kills=2), exit_code=137))
+    assert verdict.summary == "The build's limit of 6 GiB killed cc1plus (pid 214) (2 kills counted by the kernel)."
+
+
+def test_counters_that_say_nothing_of_the_limit_do_not_stop_the_verdict() -> None:
+    for changes in ({"charged_peak": None}, {"limit": None}):
+        verdict = told_of(remembered(GOOD, oom_kills=1, limit_hits=None, **changes))
+        assert verdict.outcome in {Outcome.OUT_OF_MEMORY, Outcome.HOST_OUT_OF_MEMORY}
+
+
 def test_several_oom_kills_are_counted_and_three_are_named() -> None:
     names = ("cc1", "cc2", "cc3", "cc4")
     verdict = told_of(signalled(remembered(GOOD, oom_kills=4, limit_hits=4), *(end(9, name) for name in names)))
@@ -412,11 +449,27 @@ def test_a_caught_sigbus_says_who_caught_it_and_quotes_the_line() -> None:
 
 def test_refused_forks_are_counted_in_the_summary() -> None:
     once, often = told_of(forked(failed(), hits=1)), told_of(forked(failed(), hits=40))
+    assert "refused a new one 2 times" in told_of(forked(failed(), hits=2)).summary
     assert once.summary == (
         "The limit of 4096 processes and threads refused a new one 1 time, and the command exited with status 2."
     )
     assert "refused a new one 40 times" in often.summary
     assert often.advice[0].startswith("Raise `pids_limit` above 4096")
+
+
+def test_a_sigbus_that_was_seen_needs_no_quote_and_was_not_caught() -> None:
+    caught = failed(GOOD, 1, found("sigbus-caught", CAUGHT), found("sigbus", CAUGHT))
+    verdict = told_of(signalled(caught, end(signal.SIGBUS)))
+    assert verdict.summary == "cc1plus (pid 214) died of SIGBUS 12.0 s into the build."
+    assert verdict.advice == ("Look for a file cut while it was mapped, or a full file system outside.",)
+
+
+def test_a_mount_without_inodes_is_not_told_to_grow() -> None:
+    space = {"/tmp": Space(size=GIB, min_free=GIB, min_free_at_s=1.0, min_free_inodes=0)}
+    verdict = told_of(replace(signalled(failed(), end(signal.SIGBUS)), space=space))
+    assert verdict.advice == (
+        "/tmp had no inode left: let the build keep fewer files there, or raise its `nr_inodes`.",
+    )
 
 
 def test_the_smallest_full_mount_is_the_cause() -> None:
@@ -436,6 +489,12 @@ def test_no_space_quotes_the_log_line() -> None:
     assert f"log line 812 says “{NO_SPACE}”. No mount of the build was seen full." in verdict.summary
 
 
+def test_no_space_names_the_full_mount_and_what_to_raise() -> None:
+    verdict = told_of(replace(failed(GOOD, 1, found("no-space", NO_SPACE)), space=FULL_SHM))
+    assert verdict.summary.endswith("/dev/shm (64 MiB) was full.")
+    assert verdict.advice == ("Raise `shm_size` above 64 MiB, or point TMPDIR elsewhere.",)
+
+
 def test_log_grade_verdicts_quote_their_line() -> None:
     sigbus = told_of(failed(UNACCOUNTED, 101, found("sigbus", "signal: 7, SIGBUS", line=99)))
     assert "log line 99 says “signal: 7, SIGBUS”" in sigbus.summary.lower().replace("sigbus", "SIGBUS")
@@ -450,6 +509,11 @@ def test_every_crash_signal_is_a_crash_at_both_grades(number: int) -> None:
     assert told_of(signalled(failed(), end(number))).cause == name
     verdict = told_of(failed(UNACCOUNTED, 128 + number))
     assert (verdict.outcome, verdict.cause, verdict.grade) == (Outcome.CRASHED, name, Grade.STATUS)
+
+
+def test_a_single_crash_is_told_without_a_but() -> None:
+    verdict = told_of(signalled(failed(), end(signal.SIGSEGV)))
+    assert verdict.summary == "cc1plus (pid 214) died of SIGSEGV 12.0 s into the build."
 
 
 def test_the_first_crash_is_named_and_the_others_counted() -> None:
@@ -480,7 +544,7 @@ def test_a_build_error_quotes_the_first_line_that_is_an_error(lines: tuple[str, 
 def test_the_culprit_of_a_build_error_is_who_failed_first_with_a_status_of_its_own() -> None:
     ends = (end(None, "make", exit_code=2), end(None, "cc1", exit_code=1), end(None, "as", exit_code=1))
     evidence = replace(failed(), processes=Processes(exited=9, failed=ends))
-    assert told_of(evidence).culprit == "cc1 (pid 214)"
+    assert (told_of(evidence).culprit, told_of(evidence).cause) == ("cc1 (pid 214)", "exit-status")
     alone = replace(failed(), processes=Processes(exited=9, failed=ends[:1]))
     assert told_of(alone).culprit == "make (pid 214)"
     assert told_of(failed()).culprit is None
