@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,7 @@ from rich.text import Text
 from buildproof.errors import ExitCode
 from buildproof.limits import show_limit
 from buildproof.record import BuildRecord, RunRecord
-from buildproof.units import duration, size
+from buildproof.units import clock, size
 from buildproof.verdict import Family, Outcome, gravest
 
 _STYLES = {
@@ -22,8 +23,23 @@ _STYLES = {
     Family.INFRASTRUCTURE: "yellow",
     Family.MEASUREMENT: "yellow",
 }
-_ANY_WIDTH = 10_000
-_LEAST_ARTIFACT_WIDTH = 24
+_GAP = 2  # between two columns of a table without a box
+
+
+class _Column(NamedTuple):
+    name: str
+    wraps: bool
+
+
+_COLUMNS = (
+    _Column("build", wraps=False),
+    _Column("verdict", wraps=False),
+    _Column("peak", wraps=True),
+    _Column("budget", wraps=False),
+    _Column("limit", wraps=False),
+    _Column("time", wraps=True),
+    _Column("artifact", wraps=True),
+)
 
 
 def exit_code_of(record: RunRecord) -> ExitCode:
@@ -38,11 +54,13 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
         file=out, width=max(width, 60), force_terminal=colour, no_color=not colour, highlight=False, soft_wrap=False
     )
     run = [build for build in record.builds if build.verdict]
-    least = _table(run, artifact_width=_LEAST_ARTIFACT_WIDTH)
-    if console.measure(least, options=console.options.update(width=_ANY_WIDTH)).maximum <= console.width:
-        console.print(_table(run))
+    rows = [_row(build) for build in run]
+    least, most = _widths(rows, wrapped=True), _widths(rows, wrapped=False)
+    spare = console.width - sum(least) - _GAP * (len(least) - 1)
+    if spare >= 0:
+        console.print(_table(run, rows, _share(least, most, spare)))
     else:
-        _tell_lines(console, run)  # a table that is too wide would lose the ends of its cells
+        _tell_lines(console, run, rows)  # a table that is too wide would lose the ends of its cells
     for build in run:
         _tell_verdict(console, build, folder)
     _tell_limits(console, run)
@@ -53,50 +71,55 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
-def _table(builds: list[BuildRecord], *, artifact_width: int | None = None) -> Table:
+def _row(build: BuildRecord) -> tuple[str, ...]:
+    """The cells of one build, in the order of `_COLUMNS`."""
+    return (
+        build.id,
+        build.verdict.outcome.value if build.verdict else "",
+        _peak(build),
+        _budget(build),
+        size(build.memory.limit),
+        f"{clock(build.time.wall_s)} of {clock(build.time.limit_s)}",
+        _artifact(build),
+    )
+
+
+def _widths(rows: list[tuple[str, ...]], *, wrapped: bool) -> list[int]:
+    """What each column needs: in full, or when every cell that may wrap does so at each space."""
+    widths = []
+    for index, column in enumerate(_COLUMNS):
+        texts = [column.name, *(row[index] for row in rows)]
+        pieces = [word for text in texts for word in text.split()] if wrapped and column.wraps else texts
+        widths.append(max(map(len, pieces)))
+    return widths
+
+
+def _share(least: list[int], most: list[int], spare: int) -> list[int]:
+    """Give the spare width to the columns that can use it, from the left."""
+    widths = []
+    for low, high in zip(least, most, strict=True):
+        more = min(spare, high - low)
+        widths.append(low + more)
+        spare -= more
+    return widths
+
+
+def _table(builds: list[BuildRecord], rows: list[tuple[str, ...]], widths: list[int]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, right in (
-        ("build", 0),
-        ("verdict", 0),
-        ("peak", 1),
-        ("budget", 1),
-        ("time", 1),
-        ("limit", 1),
-        ("artifact", 0),
-    ):
-        folded = name == "artifact"
-        table.add_column(
-            name,
-            justify="right" if right else "left",
-            no_wrap=not folded,
-            overflow="fold",
-            max_width=artifact_width if folded else None,
-        )
-    for build in builds:
-        verdict = build.verdict
-        if not verdict:
-            continue
-        table.add_row(
-            build.id,
-            Text(verdict.outcome, style=_STYLES[verdict.outcome.family]),
-            _peak(build),
-            _budget(build),
-            duration(build.time.wall_s),
-            duration(build.time.limit_s),
-            Text(_artifact(build)),  # file names are no markup
-        )
+    for column, width in zip(_COLUMNS, widths, strict=True):
+        table.add_column(column.name, no_wrap=not column.wraps, width=width)
+    for build, (name, outcome, *rest) in zip(builds, rows, strict=True):
+        style = _STYLES[build.verdict.outcome.family] if build.verdict else ""
+        table.add_row(name, Text(outcome, style=style), *map(Text, rest))  # as Text: file names are no markup
     return table
 
 
-def _tell_lines(console: Console, builds: list[BuildRecord]) -> None:
-    for build in builds:
-        if build.verdict:
-            console.print(
-                Text(f"{build.id}: ").append(build.verdict.outcome, style=_STYLES[build.verdict.outcome.family])
-            )
-            console.print(Text(f"  peak {_peak(build)}, budget {_budget(build)}"))
-            console.print(Text(f"  time {duration(build.time.wall_s)}, limit {duration(build.time.limit_s)}"))
-            console.print(Text(f"  artifact {_artifact(build)}"))
+def _tell_lines(console: Console, builds: list[BuildRecord], rows: list[tuple[str, ...]]) -> None:
+    for build, (name, outcome, *rest) in zip(builds, rows, strict=True):
+        style = _STYLES[build.verdict.outcome.family] if build.verdict else ""
+        console.print(Text(f"{name}: ").append(outcome, style=style))
+        for column, cell in zip(_COLUMNS[2:], rest, strict=True):
+            console.print(Text(f"  {column.name} {cell}"))
 
 
 def _budget(build: BuildRecord) -> str:

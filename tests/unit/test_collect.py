@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from buildproof.collect import Collected, collect, fixed_part, matches
+from buildproof.collect import Collected, _Stream, collect, fixed_part, matches
 from buildproof.errors import InputError
 from buildproof.pod import Pod
 
@@ -130,6 +130,15 @@ def test_a_large_file_arrives_whole(tmp_path: Path) -> None:
         tar.addfile(info, io.BytesIO(data))
     collected(Container(app=buffer.getvalue()), tmp_path, "app")
     assert (tmp_path / "app").read_bytes() == data
+
+
+def test_of_a_large_archive_only_as_much_is_held_as_is_asked_for() -> None:
+    chunks = iter([b"abc", b"def", b"ghi", b"jkl", b"mno"])
+    stream = _Stream(chunks)
+    assert stream.readable()
+    assert [stream.read(4), stream.read(0), stream.read(2)] == [b"abcd", b"", b"ef"]
+    assert next(chunks) == b"ghi"
+    assert [stream.read(-1), stream.read(1), stream.read()] == [b"jklmno", b"", b""]
 
 
 def test_an_output_can_be_executed_whatever_the_builds_umask(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from buildproof import discovery
 from buildproof import record as room
 from buildproof.errors import InputError
 from buildproof.evidence import (
@@ -158,6 +159,26 @@ def test_the_sample_leaves_no_field_of_evidence_at_its_default() -> None:
     empty = Evidence()
     same = {field.name for field in fields(Evidence) if getattr(EVIDENCE, field.name) == getattr(empty, field.name)}
     assert same == set()
+
+
+def test_a_planned_build_has_its_promises_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text(
+        "services: {linux: {image: l, x-buildproof: {target: linux-x86_64, profiles: {4g: {mem_limit: 4g}}}}}\n"
+    )
+    (tmp_path / "buildproof.toml").write_text(
+        '[project]\nname = "app"\n[[build]]\nbuilder = "linux"\ncommand = "make"\nartifacts = ["x"]\n'
+        'peak-memory = "1g"\ntime-limit = "60s"\nsilent-limit = "9s"\nprofiles = ["4g"]\n'
+    )
+    _, planned = discovery.load([tmp_path], compose=tmp_path / "compose.yml")
+    assert BuildRecord.planned(planned) == BuildRecord(
+        id="app-linux-4g",
+        project="app",
+        builder="linux",
+        profile="4g",
+        tier="nightly",
+        target="linux-x86_64",
+        budget=Budget(peak_memory=1 << 30, time_limit=60.0, silent_limit=9.0),
+    )
 
 
 def test_a_build_without_a_verdict_has_no_case() -> None:

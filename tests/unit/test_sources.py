@@ -232,6 +232,22 @@ def test_an_archive_and_its_contents_have_one_digest_whatever_the_order_and_comp
     assert other.digest() != first.digest()
 
 
+def test_another_link_is_another_digest(tmp_path: Path) -> None:
+    digests = {
+        unpacked(archive(tmp_path / f"{index}.tgz", member("p/a"), info)).digest()
+        for index, info in enumerate(
+            (
+                member("p/l", tarfile.SYMTYPE, link="a"),
+                member("p/l", tarfile.SYMTYPE, link="b"),
+                member("p/l", tarfile.LNKTYPE, link="p/a"),
+                member("p/l", tarfile.DIRTYPE),
+                member("p/l"),
+            )
+        )
+    }
+    assert len(digests) == 5
+
+
 @pytest.mark.parametrize("top", ["p", "./p", "p//"])
 def test_the_top_folder_may_be_written_in_several_ways(tmp_path: Path, top: str) -> None:
     assert set(members(unpacked(archive(tmp_path / "x.tgz", member(f"{top}/a"), member(f"{top}/b/c"))))) == {"a", "b/c"}

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from buildproof.units import duration, parse_duration, parse_size, show, size
+from buildproof.units import clock, duration, parse_duration, parse_size, show, size
 
 
 @pytest.mark.parametrize(
@@ -115,3 +115,10 @@ def test_a_quoted_value_is_never_longer_than_a_line_can_bear() -> None:
     assert show("a" * 100_000) == "'" + "a" * 35 + "...'"
     assert show(True) == "true"
     assert show(10**5000) == "so large a number"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0:00"), (8.6, "0:09"), (252, "4:12"), (3723, "1:02:03"), (None, "unknown")]
+)
+def test_a_clock_has_minutes_and_hours_only_when_needed(seconds: float | None, shown: str) -> None:
+    assert clock(seconds) == shown
