@@ -174,7 +174,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 # -- the run ------------------------------------------------------------------------------------------
 
 
-def _say(config: pytest.Config, text: str) -> None:
+def say(config: pytest.Config, text: str) -> None:
+    """Write a line to the terminal, past pytest's capture; silent with `-q` and in xdist's workers."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
     if reporter and config.get_verbosity() >= 0:
@@ -193,7 +194,7 @@ def _session(config: pytest.Config) -> Session:
         told = getattr(config, "workerinput", {}).get(_WORKER_FOLDER)
         folder = RunFolder(Path(told)) if told else RunFolder.reserve(config.rootpath)
         bundle = ca_bundle(config.getoption("buildproof_ca_bundle"))
-        config.stash[_SESSION] = Session(folder, ca_bundle=bundle, say=lambda text: _say(config, text))
+        config.stash[_SESSION] = Session(folder, ca_bundle=bundle, say=lambda text: say(config, text))
     return config.stash[_SESSION]
 
 
@@ -272,7 +273,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     try:
         record = config.stash[_SESSION].close()
     except BuildproofError as error:
-        _say(config, str(error))
+        say(config, str(error))
         return
     if record and exitstatus == pytest.ExitCode.TESTS_FAILED:
         code = exit_code_of(record)

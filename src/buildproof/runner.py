@@ -32,6 +32,7 @@ from buildproof.verdict.rules_trust import limits_unmet
 
 PROBE_IMAGE = "buildproof/probe"
 SIGN_OF_LIFE_S = 30.0
+_LONG_PHASES = (Phase.FETCH, Phase.BUILD)
 
 
 class Runner:
@@ -105,7 +106,8 @@ class _Job:
         """Note in the record that a phase has begun, and how long it took."""
         self._record = replace(self._record, phase=phase)
         self._folder.put_build(self._record)
-        self._say(f"{self._build.id}: {phase}")
+        if phase in _LONG_PHASES:
+            self._say(f"{self._build.id}: {phase}")
         began = time.monotonic()
         try:
             yield

@@ -23,6 +23,7 @@ from buildproof.engine import ContainerSpec, Engine
 from buildproof.images import Images
 from buildproof.limits import LimitState
 from buildproof.logs import Log
+from buildproof.plugin import say
 from buildproof.pod import Pod, PodSpec
 from buildproof.resources import shipped_compose
 from buildproof.runner import PROBE_IMAGE
@@ -56,9 +57,8 @@ def builder(request: pytest.FixtureRequest, builders: dict[str, Builder]) -> Bui
 @pytest.fixture(scope="session")
 def images(engine: Engine, builders: dict[str, Builder], pytestconfig: pytest.Config) -> Images:
     """Every builder's image is there, and `latest` means it."""
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    say = reporter.write_line if reporter else print
-    images = Images(engine, ca_bundle=ca_bundle(pytestconfig.getoption("buildproof_ca_bundle")), progress=say)
+    bundle = ca_bundle(pytestconfig.getoption("buildproof_ca_bundle"))
+    images = Images(engine, ca_bundle=bundle, progress=lambda text: say(pytestconfig, text))
     for builder in builders.values():
         image = images.for_builder(builder)
         repository, _, _ = image.reference.partition(":")
