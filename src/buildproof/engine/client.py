@@ -36,14 +36,15 @@ class Engine:
     @classmethod
     def connect(cls) -> Self:
         """Reach the engine; EngineError says where none answered."""
-        with told_as("connect"):
+        with told_as("find it: DOCKER_HOST and the Docker context"):
             settings = docker.utils.kwargs_from_env()
             if "base_url" not in settings:
                 context = ContextAPI.get_current_context()
                 if context and context.Host:
                     settings["base_url"] = context.Host
-            api = docker.APIClient(version="auto", timeout=CALL_TIMEOUT_S, **settings)
-            return cls(api)
+        address = settings.get("base_url", "the default socket")
+        with told_as(f"say its version at {address}"):
+            return cls(docker.APIClient(version="auto", timeout=CALL_TIMEOUT_S, **settings))
 
     def __enter__(self) -> Self:
         return self
