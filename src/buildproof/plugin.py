@@ -56,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{platform}: builds for {platform}")
     config.addinivalue_line("markers", "gate: builds that every pull request must pass")
     config.addinivalue_line("markers", "nightly: builds of the full matrix alone (see --tier)")
+    if not config.pluginmanager.hasplugin("xdist"):
+        config.addinivalue_line("markers", "xdist_group(name): keeps a build's claims on one worker")
     config.stash[_BUILDS] = {}
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _as_interrupt)
