@@ -76,6 +76,19 @@ def test_an_engine_on_a_tcp_port_answers(path: Path) -> None:
         assert ping.answers(f"tcp://127.0.0.1:{port}")
 
 
+def test_an_address_without_a_port_means_dockers_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def refuse(address: tuple[str, int], _timeout_s: float) -> socket.socket:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    for name in ("tcp://", "tcp://engine", "tcp://engine:2376"):
+        assert ping.answers(name) is False
+    assert asked == [("localhost", 2375), ("engine", 2375), ("engine", 2376)]
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.0 500 Internal Server Error\r\n\r\n", b"SSH-2.0-OpenSSH", b""])
 def test_what_answers_otherwise_is_no_engine(path: Path, answer: bytes) -> None:
     with serving(unix(path), answer):

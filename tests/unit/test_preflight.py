@@ -117,7 +117,14 @@ def test_the_guides_figures_allow_for_what_the_firmware_keeps(memory: int, level
 
 
 @pytest.mark.parametrize(
-    ("free", "level"), [(None, Level.NOTE), (8 * GIB, Level.WARNING), (12 * GIB, Level.NOTE), (20 * GIB, Level.OK)]
+    ("free", "level"),
+    [
+        (None, Level.NOTE),
+        (9 * GIB - 1, Level.WARNING),
+        (9 * GIB, Level.NOTE),
+        (18 * GIB - 1, Level.NOTE),
+        (18 * GIB, Level.OK),
+    ],
 )
 def test_disk_space_is_judged_where_it_is_known(free: int | None, level: Level) -> None:
     finding = found("disk free for the engine", host=replace(HOST, disk_free=free))
@@ -159,3 +166,4 @@ def test_a_builder_that_wants_more_cores_than_there_are_stops_the_run_whatever_e
 
 def test_a_builder_without_limits_is_fine() -> None:
     assert found("builder free", free=Limits()).found == "unknown, 8 cpus"
+    assert found("builder small", small=Limits(memory=4 * GIB, cpus=1.5)).found == "4 GiB, 1.5 cpus"
