@@ -56,8 +56,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{platform}: builds for {platform}")
     config.addinivalue_line("markers", "gate: builds that every pull request must pass")
     config.addinivalue_line("markers", "nightly: builds of the full matrix alone (see --tier)")
-    if not config.pluginmanager.hasplugin("xdist"):
-        config.addinivalue_line("markers", "xdist_group(name): keeps a build's claims on one worker")
     config.stash[_BUILDS] = {}
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _as_interrupt)
@@ -141,7 +139,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             marks=[
                 getattr(pytest.mark, build.platform),
                 getattr(pytest.mark, build.tier.value),
-                pytest.mark.xdist_group(build.id),
             ],
         )
         for build in builds
@@ -236,7 +233,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 
 
 def _builds_named(config: pytest.Config, ids: list[str]) -> dict[str, Build]:
-    """The builds that node ids speak of: `…test_builds[launcher-windows]`, with `@group` behind it under xdist."""
+    """The builds that node ids speak of: `…test_builds[launcher-windows]`."""
     found: dict[str, Build] = {}
     for node_id in ids:
         file, _, rest = node_id.partition("::")
@@ -249,11 +246,26 @@ def _builds_named(config: pytest.Config, ids: list[str]) -> dict[str, Build]:
     return found
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Keep a build's claims on one worker: `-n 2` alone would spread them, and the others would only wait."""
-    if getattr(config.option, "numprocesses", None) and getattr(config.option, "dist", "no") in {"no", "load"}:
-        config.option.dist = "loadgroup"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep a build's claims on one worker: `-n 2` alone would spread them, and the others would only wait.
+
+    All other tests stay together by file. A `--dist` that a person chose is left alone.
+    """
+    if config.option.dist != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415
+
+    class BuildScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed
+        """One build is one scope."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, rest = nodeid.partition("::")
+            build_id = rest.partition("[")[2].removesuffix("]")
+            known = (build.id for builds in config.stash[_BUILDS].values() for build in builds)
+            return build_id if build_id and build_id in known else file
+
+    return BuildScheduling(config, log)
 
 
 @pytest.fixture

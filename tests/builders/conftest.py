@@ -7,7 +7,6 @@ import io
 import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,13 +28,6 @@ from buildproof.resources import shipped_compose
 from buildproof.runner import PROBE_IMAGE
 
 _PROJECT = "buildproof-builder-checks"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker brings the services up and takes them down."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("builders"))
 
 
 @pytest.fixture(scope="session")
