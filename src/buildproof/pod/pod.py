@@ -23,6 +23,7 @@ from buildproof.logs import Log
 from buildproof.observation import Observation
 from buildproof.pod.gate import gate_argv
 from buildproof.pod.probe import probe_spec, put_probe
+from buildproof.pod.seccomp import namespaces_allowed
 
 HELLO_S = 30.0
 GATE_S = 60.0
@@ -47,6 +48,7 @@ class PodSpec:
     time_limit_s: float
     silent_limit_s: float | None = None
     volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    user_namespaces: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,7 @@ class Pod:
                 user=spec.user,
                 limits=replace(spec.limits, rlimits=granted),
                 pid_namespace_of=self._probe,
+                security=(namespaces_allowed(),) if spec.user_namespaces else (),
                 volumes=spec.volumes,
                 scratch=(spec.workdir,),
                 stdin=True,
