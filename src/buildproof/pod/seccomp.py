@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-# The engine's own profile refuses unshare(2), setns(2), mount(2) and clone(2) with CLONE_NEWUSER for fear of bugs in the
-# kernel; the capabilities that a process has in a user namespace of its own reach no further, user_namespaces(7).
+# The engine's own profile refuses unshare(2), setns(2), mount(2) and clone(2) with CLONE_NEWUSER for fear of bugs in
+# the kernel; the capabilities that a process has in a user namespace of its own reach no further, user_namespaces(7).
 # That profile is a list of what is allowed, and another one with every version of the engine. Here stands what is
 # refused: the calls that an ordinary build is refused as well (https://docs.docker.com/engine/security/seccomp/) and
 # that no sandbox needs. Most of them ask for a capability of the host, and would be refused anyway.
