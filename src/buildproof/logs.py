@@ -27,7 +27,8 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             ),
         ),
         ("abort", r"\bSIGABRT\b|^Aborted\b|\*\*\* \[.*\] Aborted\b|terminated with signal 6\b"),
-        ("no-space", r"No space left on device|Disk full\?|\bENOSPC\b|Disk quota exceeded"),
+        ("no-space", r"No space left on device|Disk full\?|\bENOSPC\b|\bos error 28\b"),
+        ("quota", r"Disk quota exceeded|\bEDQUOT\b|\bos error 122\b"),
         (
             "no-memory",
             (

@@ -149,7 +149,11 @@ def _tell_verdict(console: Console, build: BuildRecord, folder: Path) -> None:
     console.print()
     console.print(Text(title, style=f"bold {_STYLES[verdict.outcome.family]}"))
     console.print(Text(f"  {verdict.summary}"))
-    console.print(Text(f"  evidence: grade {verdict.grade}"))
+    for clue in verdict.evidence:
+        when = "" if clue.at_s is None else f" at {clue.at_s:.1f} s"
+        console.print(Text(f"  {clue.grade}{when}: {clue.text}"))
+    for contradiction in verdict.contradictions:
+        console.print(Text(f"  but: {contradiction}"))
     for advice in verdict.advice:
         console.print(Text(f"  next: {advice}"))
     if build.log:

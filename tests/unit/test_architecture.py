@@ -22,7 +22,7 @@ ROWS = (
     ("pod", "images"),
     ("engine",),
     ("record", "reproduce", "preflight"),
-    ("verdict", "observation", "in_force", "logs", "artifacts", "discovery"),
+    ("verdict", "observation", "timeline", "in_force", "logs", "artifacts", "discovery"),
     ("plan", "sources"),
     ("compose", "manifest", "ca"),
     ("compose_tables", "manifest_tables"),

@@ -19,6 +19,7 @@ from buildproof.logs import Log
 from buildproof.pod import Ending, Pod, PodSpec
 from buildproof.pod import pod as room
 from buildproof.pod.gate import gate_argv
+from buildproof.timeline import Timeline
 
 HELLO = {"event": "hello", "accounting_refused": None, "host_swap": 0}
 LIMITS = {"event": "limits", "found": True, "cgroup_version": 2, "cgroup": {"memory": 1 << 30}, "mounts": []}
@@ -125,7 +126,7 @@ class Bench:
             "time_limit_s": 60.0,
         }  # fmt: skip
         pod_spec = PodSpec(**{**fields, **spec})
-        self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=self.timeline)
+        self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=Timeline(self.timeline))
         self.pod._messages = cast("Any", self.messages)
         # The test plays the readers' part.
         monkeypatch.setattr(self.pod, "_read_in_background", lambda line, _reader: self.pod._open.append(line))

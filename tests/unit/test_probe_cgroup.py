@@ -77,7 +77,8 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 
 def v2(root: Path, *missing: str, **changed: str) -> CgroupV2:
     files = {name: text for name, text in V2.items() if name not in missing}
-    return CgroupV2(write(root / SCOPE, {**files, **{name.replace("__", "."): text for name, text in changed.items()}}))
+    changed = {name.replace("__", "."): text for name, text in changed.items()}
+    return CgroupV2(write(root / SCOPE, {**files, **changed}), root)
 
 
 def v1_tree(root: Path, *missing: str) -> Path:
@@ -204,7 +205,7 @@ def test_v2_swap_without_accounting_makes_no_limit_of_both(tmp_path: Path) -> No
 
 
 def test_v2_without_any_file_everything_is_unknown(tmp_path: Path) -> None:
-    cgroup = CgroupV2(tmp_path / "gone")
+    cgroup = CgroupV2(tmp_path / "gone", tmp_path)
     assert cgroup.usage() == Usage(charged=None, demand=None, swap=None)
     assert set(cgroup.counters().values()) == {None}
     assert set(cgroup.limits().values()) == {None}

@@ -88,6 +88,11 @@ class Engine:
             except docker.errors.ImageNotFound:
                 return None
 
+    def image_architecture(self, reference: str) -> str:
+        """The CPU that an image is for, as the OCI image specification names it: `amd64`, `arm64`."""
+        with told_as(f"look at the image {reference}"):
+            return str(self._api.inspect_image(reference).get("Architecture") or "unknown")
+
     def pull(self, reference: str) -> bool:
         """Pull an image; False when no registry answers, or none that has it."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 
-from buildproof.evidence import Process, ProcessEnd
+from buildproof.evidence import Holder, Process, ProcessEnd
 
 _CRATE = re.compile(r"--crate-name[ =](\S+)")
 _OUTPUT = re.compile(r"(?:^| )-o +(\S+)")
@@ -39,6 +39,6 @@ def _tail(path: str) -> str:
     return path.rpartition("/")[2] or path
 
 
-def named(process: ProcessEnd | Process) -> str:
+def named(process: ProcessEnd | Process | Holder) -> str:
     """`rustc --crate-name regex (pid 214)`."""
     return f"{work_of(process.comm, process.cmdline)} (pid {process.pid})"
