@@ -123,7 +123,7 @@ class Bench:
         self.watch = Watch(journal, Path("/nowhere"), self._emit)
         self.watch._census = cast("Census", self.census)
         self.watch._cgroup = self.cgroup
-        self.watch._memory = Sampler(self.cgroup, self.watch._census)
+        self.watch._memory = Sampler(self.cgroup, self.watch._census, GATE)
         self.watch._space = cast("Any", self.space)
         self.watch._gate_pid = GATE
 
@@ -478,9 +478,9 @@ def test_without_accounting_a_command_that_is_still_being_forked_is_waited_for(u
 
 def test_without_a_cgroup_the_processes_are_watched_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch)
-    bench.watch._cgroup = None
+    bench.watch._look_at(GATE, None)
     bench.go()
     bench.tick(0.1, record(60, signal=7), record(51, GATE))
     final = bench.told("state")[-1]
-    assert (final["demand_peak"], final["counters"], final["exited"]) == (None, {}, 2)
+    assert (final.get("demand_peak"), final["counters"], final["exited"]) == (None, {}, 2)
     assert len(bench.told("signalled")) == 1

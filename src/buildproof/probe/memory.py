@@ -16,10 +16,13 @@ _HOLDERS = 5
 
 
 class Sampler:
-    """Demand and its peak over one build. `pause_s` is how long to wait until the next sample. Sizes are bytes."""
+    """Demand and its peak over one build. `pause_s` is how long to wait until the next sample. Sizes are bytes.
 
-    def __init__(self, cgroup: Cgroup, census: Census) -> None:
-        self._cgroup, self._census = cgroup, census
+    The shell with the pid `gate` is ours, and never told as a holder.
+    """
+
+    def __init__(self, cgroup: Cgroup, census: Census, gate: int) -> None:
+        self._cgroup, self._census, self._gate = cgroup, census, gate
         self._samples = 0
         self._longest_gap_s = 0.0
         self._last_at = 0.0
@@ -72,9 +75,14 @@ class Sampler:
             self._census.measure()
             self._holders = [
                 {"pid": seen.pid, "comm": seen.comm, "cmdline": seen.cmdline, "rss": seen.rss}
-                for seen in largest_first(self._census.alive)[:_HOLDERS]
+                for seen in self.largest_first()[:_HOLDERS]
                 if seen.rss
             ]
+
+    def largest_first(self) -> list[Seen]:
+        """The build's living processes by what they hold now."""
+        own = (seen for seen in self._census.alive.values() if seen.pid != self._gate)
+        return sorted(own, key=lambda seen: seen.rss, reverse=True)
 
     def facts(self) -> dict[str, object]:
         """The event form."""
@@ -86,11 +94,6 @@ class Sampler:
             "samples": self._samples,
             "longest_gap_ms": round(self._longest_gap_s * 1000, 1),
         }
-
-
-def largest_first(alive: dict[int, Seen]) -> list[Seen]:
-    """The living processes by what they hold now."""
-    return sorted(alive.values(), key=lambda seen: seen.rss, reverse=True)
 
 
 def _differs(before: Usage, now: Usage) -> bool:

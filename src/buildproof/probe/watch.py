@@ -12,7 +12,7 @@ from . import cgroup, host, space
 from .accounting import Journal, Record
 from .clues import Clues, worth_noting
 from .ends import Ends
-from .memory import IDLE_S, SPARSE_S, Sampler, largest_first
+from .memory import IDLE_S, SPARSE_S, Sampler
 from .processes import Census
 
 COUNTERS_EVERY_S = 0.25
@@ -84,7 +84,7 @@ class Watch:
 
     def _look_at(self, gate_pid: int, group: cgroup.Cgroup | None) -> None:
         self._gate_pid, self._cgroup = gate_pid, group
-        self._memory = Sampler(group, self._census) if group else None
+        self._memory = Sampler(group, self._census, gate_pid) if group else None
         self._clues = Clues(f"/proc/{gate_pid}/root")
 
     def _report_limits(self) -> None:
@@ -184,8 +184,7 @@ class Watch:
         usage = memory.sample(now, at_s)
         if usage is None:
             return
-        others = [seen for seen in largest_first(self._census.alive)[:2] if seen.pid != self._gate_pid]
-        largest = others[0] if others else None
+        largest = next(iter(memory.largest_first()), None)
         if largest and (largest.pid, largest.comm) != self._largest and largest.settled:
             self._largest = largest.pid, largest.comm
             self._emit("process", pid=largest.pid, comm=largest.comm, cmdline=largest.cmdline)

@@ -103,15 +103,22 @@ def memory_clue(memory: Memory) -> Clue | None:
 
 def holders_clue(memory: Memory) -> Clue | None:
     """Who held the memory at the demand peak."""
-    if not memory.holders:
+    least = (memory.demand_peak or 0) // 50
+    told = ", ".join(f"{named(holder)} {size(holder.rss)}" for holder in memory.holders[:3] if holder.rss >= least)
+    if not told:
         return None
-    told = ", ".join(f"{named(holder)} {size(holder.rss)}" for holder in memory.holders[:3])
     return Clue(grade=Grade.KERNEL, text=f"at the demand peak: {told}", at_s=memory.demand_peak_at_s)
 
 
 def size_word(count: int) -> str:
     """Bytes as the manifest and Compose write them: `512m`, `6g`."""
     return f"{count >> 30}g" if count and count % (1 << 30) == 0 else f"{-(-count // _MIB)}m"
+
+
+def budget_for(count: int) -> str:
+    """A budget for a need of `count` bytes: a tenth more, in steps of 16 MiB."""
+    step = 16 * _MIB
+    return size_word(-(-int(count * 1.1) // step) * step)
 
 
 def roomier(count: int, factor: float = 1.5) -> str:

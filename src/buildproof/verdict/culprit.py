@@ -11,6 +11,7 @@ _CRATE = re.compile(r"--crate-name[ =](\S+)")
 _OUTPUT = re.compile(r"(?:^| )-o +(\S+)")
 _SOURCE = re.compile(r"(?:^| )(\S+\.(?:c|cc|cpp|cxx|C|m|rs|s|S))(?= |$)")
 _LONGEST = 80
+_SHELLS = frozenset({"sh", "bash", "dash", "zsh"})  # what they run is named in their command line, but not their work
 
 
 def signal_name(number: int) -> str:
@@ -25,12 +26,18 @@ def work_of(comm: str, cmdline: str | None) -> str:
     """The program and what it was working on, as far as its command line tells."""
     if not cmdline:
         return comm
+    if comm in _SHELLS:
+        return _shortened(cmdline)
     if crate := _CRATE.search(cmdline):
         return f"{comm} --crate-name {crate[1]}"
     if source := _SOURCE.search(cmdline):
         return f"{comm} {_tail(source[1])}"
     if output := _OUTPUT.search(cmdline):
         return f"{comm} -o {_tail(output[1])}"
+    return _shortened(cmdline)
+
+
+def _shortened(cmdline: str) -> str:
     words = " ".join(cmdline.split())
     return words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…"
 

@@ -8,6 +8,7 @@ from buildproof.evidence import AncestorLimit, Evidence, Grade, Memory
 from buildproof.units import size
 from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
 from buildproof.verdict.clues import (
+    budget_for,
     death,
     exit_status,
     holders_clue,
@@ -167,6 +168,6 @@ def over_budget(evidence: Evidence, budget: Budget) -> Verdict | None:
         culprit=named(top[0]) if top else None,
         evidence=ranked((memory_clue(memory), holders_clue(memory))),
         advice=(
-            f"Set `peak-memory` to {roomier(demand, 1.1)} if {size(demand)} is what it needs, or find out what grew.",
+            f"Set `peak-memory` to {budget_for(demand)} if {size(demand)} is what it needs, or find out what grew.",
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 
-from buildproof.evidence import CheckStatus, Evidence, Grade, LogFinding, Started
+from buildproof.evidence import Check, CheckStatus, Evidence, Grade, LogFinding, Started
 from buildproof.units import duration
 from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
 from buildproof.verdict.clues import death, exit_status, failure, line_of, memory_clue, quoted, ranked
@@ -125,7 +125,7 @@ def bad_artifact(evidence: Evidence, _budget: Budget) -> Verdict | None:
                 cause=broken[0].id,
                 grade=Grade.HARNESS,
                 summary=f"{artifact.path}: {broken[0].message}",
-                evidence=tuple(Clue(grade=Grade.HARNESS, text=f"{check.id}: {check.message}") for check in broken[:5]),
+                evidence=tuple(map(_check, broken[:5])),
                 advice=("Each failed check in the record says where in the file and what was expected.",),
             )
     for artifact in evidence.artifacts or ():
@@ -139,6 +139,12 @@ def bad_artifact(evidence: Evidence, _budget: Budget) -> Verdict | None:
                 advice=("Its output is in the record; a missing DLL or library is the usual reason.",),
             )
     return None
+
+
+def _check(check: Check) -> Clue:
+    where = "" if check.offset is None else f" at offset {check.offset:#x}"
+    values = f": expected {check.expected}, found {check.actual}" if check.expected and check.actual else ""
+    return Clue(grade=Grade.HARNESS, text=f"rule {check.id} failed{where}{values}")
 
 
 def _start(started: Started) -> Clue:
