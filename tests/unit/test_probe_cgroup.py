@@ -58,6 +58,7 @@ COUNTERS = {
     "charged_peak": 950 * MIB,
     "limit_hits": 56,
     "oom_kills": 1,
+    "own_ooms": 2,
     "cpu_us": 5_000_000,
     "throttled_us": 250_000,
     "pids_peak": 77,
@@ -66,6 +67,8 @@ COUNTERS = {
     "major_faults": 12,
     "memory_stalled_us": 555,
 }
+
+V1_HAS_NOT = ("pids_peak", "memory_stalled_us", "own_ooms")  # unknown there, never zero
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -170,7 +173,7 @@ def test_v2_counters_are_the_kernels_own(tmp_path: Path) -> None:
     ("name", "unknown"),
     [
         ("memory.peak", {"charged_peak"}),
-        ("memory.events", {"limit_hits", "oom_kills"}),
+        ("memory.events", {"limit_hits", "oom_kills", "own_ooms"}),
         ("cpu.stat", {"cpu_us", "throttled_us"}),
         ("pids.peak", {"pids_peak"}),
         ("pids.events", {"pids_limit_hits"}),
@@ -226,7 +229,7 @@ def test_v1_without_swap_accounting_has_unknown_swap_and_still_a_demand(tmp_path
 
 
 def test_v1_counters_have_the_same_names_as_v2s(tmp_path: Path) -> None:
-    assert v1(tmp_path).counters() == {**COUNTERS, "pids_peak": None, "memory_stalled_us": None}
+    assert v1(tmp_path).counters() == {**COUNTERS, **dict.fromkeys(V1_HAS_NOT)}
 
 
 def test_v1_hits_of_memory_plus_swap_count_where_they_are_counted(tmp_path: Path) -> None:
@@ -246,7 +249,7 @@ def test_v1_hits_of_memory_plus_swap_count_where_they_are_counted(tmp_path: Path
     ],
 )
 def test_v1_a_missing_counter_is_unknown_and_the_others_are_not(tmp_path: Path, name: str, unknown: set[str]) -> None:
-    unknown = {*unknown, "pids_peak", "memory_stalled_us"}
+    unknown = {*unknown, *V1_HAS_NOT}
     assert v1(tmp_path, name).counters() == {key: None if key in unknown else val for key, val in COUNTERS.items()}
 
 

@@ -212,4 +212,6 @@ def test_facts_are_what_an_event_carries(proc: Proc) -> None:
     proc.add(7, "cc1", high=3)
     census = Census(proc.root)
     census.meet()
-    assert census.alive[7].facts() == {"pid": 7, "comm": "cc1", "cmdline": "cc1 -c x.c", "peak_rss": 3 * KIB}
+    assert census.alive[7].facts() == {
+        "pid": 7, "comm": "cc1", "cmdline": "cc1 -c x.c", "peak_rss": 3 * KIB, "peak_address_space": 99999 * KIB,
+    }  # fmt: skip
