@@ -219,6 +219,8 @@ class Evidence:
     probe_cpu_s: float | None = None
     emulated: str | None = None  # which CPU stands in for which, or None when none is emulated
     host_swapped: int | None = None  # bytes that the engine's host moved to and from swap meanwhile
+    host_busy_s: float | None = None  # CPU seconds of the engine's host, this build's among them
+    host_cpus: int | None = None
     limits: dict[str, LimitState] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     time: Time = field(default_factory=Time)

@@ -59,6 +59,8 @@ class Ended:
     probe_cpu_s: float | None = None
     emulated: str | None = None
     host_swapped: int | None = None
+    host_busy_s: float | None = None
+    host_cpus: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -209,6 +209,8 @@ class _Job:
             probe_cpu_s=seen.state.get("probe_cpu_s"),
             emulated=self._emulated,
             host_swapped=seen.state.get("host_swapped"),
+            host_busy_s=seen.state.get("host_busy_s"),
+            host_cpus=seen.state.get("host_cpus"),
             limits=pod.limits,
             memory=seen.memory(),
             time=seen.time(wall_s=ending.wall_s, limit_s=self._build.time_limit_s),

@@ -178,6 +178,7 @@ class Engine:
             oom_kill_disable=bool(limits.oom_kill_disable),
             shm_size=limits.shm,
             nano_cpus=round(limits.cpus * 1e9) if limits.cpus else None,
+            cpu_shares=spec.cpu_shares,
             pids_limit=limits.pids,
             ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in limits.rlimits.items()] or None,
             tmpfs=dict(limits.tmpfs) or None,

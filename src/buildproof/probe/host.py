@@ -27,6 +27,15 @@ def swapped(vmstat: Path = Path("/proc/vmstat")) -> int | None:
         return None
 
 
+def busy_s(stat: Path = Path("/proc/stat")) -> float | None:
+    """CPU seconds that all CPUs of the host were busy or stolen since it booted: the first line of proc_stat(5)."""
+    try:
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, stat.read_text("ascii").split()[1:9])
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
 class Clocks:
     """How far the clocks of clock_gettime(2) drifted apart: all else is measured with CLOCK_MONOTONIC."""
 

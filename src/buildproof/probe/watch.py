@@ -23,6 +23,10 @@ UNACCOUNTED_GRACE_S = 0.2
 UNACCOUNTED_IDLE_TICKS = 3
 
 
+def _since(now: float | None, before: float | None) -> float | None:
+    return None if now is None or before is None else round(now - before, 2)
+
+
 class Watch:
     """The build's container from the probe's side. `pause_s` is how long to wait until the next `tick`."""
 
@@ -46,6 +50,7 @@ class Watch:
         self._ancestors_at_start: list[dict[str, str | int | None]] = []
         self._clocks = host.Clocks()
         self._swapped_at_start: int | None = None
+        self._busy_at_start_s: float | None = None
         self._cpu_at_start_s = 0.0
         self._due: dict[str, float] = {}
 
@@ -116,6 +121,7 @@ class Watch:
             self._ancestors_at_start = self._cgroup.ancestors()
         self._clocks = host.Clocks()
         self._swapped_at_start = host.swapped()
+        self._busy_at_start_s = host.busy_s()
         self._cpu_at_start_s = time.process_time()
         self._emit("started")
 
@@ -221,7 +227,6 @@ class Watch:
         if self._began is None:
             return
         leftover = [seen for seen in self._census.alive.values() if seen.pid != self._gate_pid] if final else []
-        swapped = host.swapped()
         self._emit(
             "state",
             final=final,
@@ -248,8 +253,8 @@ class Watch:
             leftover=[seen.facts() for seen in leftover],
             space=[mount.facts() for mount in self._space.mounts] if self._space else [],
             clocks=self._clocks.facts(),
-            host_swapped=None
-            if swapped is None or self._swapped_at_start is None
-            else swapped - self._swapped_at_start,
+            host_swapped=_since(host.swapped(), self._swapped_at_start),
+            host_busy_s=_since(host.busy_s(), self._busy_at_start_s),
+            host_cpus=os.cpu_count(),
             probe_cpu_s=round(time.process_time() - self._cpu_at_start_s, 3),
         )

@@ -13,6 +13,7 @@ _STALLED_SHARE = 0.2  # of the wall time in which nothing could go on for want o
 _FAULTS_PER_S = 200.0  # where there is no PSI: pages read back from disk that had been there before
 _BUSY_SHARE = 0.5
 _THROTTLED_SHARE = 0.2
+_OTHERS_SHARE = 0.4  # of the host's CPUs
 
 
 def time_limit(evidence: Evidence, budget: Budget) -> Verdict | None:
@@ -38,7 +39,7 @@ def time_limit(evidence: Evidence, budget: Budget) -> Verdict | None:
         cause="wall-time",
         grade=Grade.HARNESS,
         summary=f"Still building at its time limit of {limit}{at_work}, and stopped there.",
-        evidence=ranked((_stopped(limit), _cpu(evidence), memory_clue(evidence.memory))),
+        evidence=ranked((_stopped(limit), _cpu(evidence), _others(evidence), memory_clue(evidence.memory))),
         advice=(_more_time(evidence, budget),),
     )
 
@@ -102,6 +103,18 @@ def _cpu(evidence: Evidence) -> Clue | None:
     return Clue(grade=Grade.KERNEL, text=text)
 
 
+def _others(evidence: Evidence) -> Clue | None:
+    """What else the engine's host had to do meanwhile; None when it was little, or nobody can tell."""
+    busy, own, wall, cpus = evidence.host_busy_s, evidence.time.cpu_s, evidence.time.wall_s, evidence.host_cpus
+    if busy is None or own is None or not wall or not cpus or busy - own < _OTHERS_SHARE * wall * cpus:
+        return None
+    share = (busy - own) / (wall * cpus)
+    text = (
+        f"/proc/stat: other work on the engine's host took {duration(busy - own)} of CPU time, {share:.0%} of its CPUs"
+    )
+    return Clue(grade=Grade.KERNEL, text=text)
+
+
 def _more_memory(memory: Memory) -> str:
     if not memory.limit:
         return "Give the builder more memory."
@@ -119,6 +132,8 @@ def _more_time(evidence: Evidence, budget: Budget) -> str:
         return (
             f"Give the builder more `cpus`: it was held back for {duration(time.throttled_s)}; or raise `time-limit`."
         )
+    if _others(evidence):
+        return "Run it again while the engine's host has little else to do: other work took the CPUs."
     if time.cpu_s > time.wall_s * _BUSY_SHARE:
         return f"Raise `time-limit` to {duration(2 * (budget.time_limit or 0))}: it was at work all the time."
     return (
