@@ -28,7 +28,7 @@ ROWS = (
     ("compose_tables", "manifest_tables"),
     ("builder", "compose_limits", "compose_refused"),
     ("document", "resources", "layout"),
-    ("evidence", "facts"),
+    ("evidence", "facts", "log_patterns"),
     ("limits", "targets", "labels"),
     ("units", "errors"),
     ("probe",),

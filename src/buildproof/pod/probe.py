@@ -11,7 +11,6 @@ from buildproof import labels
 from buildproof.engine import ContainerSpec, Engine
 from buildproof.limits import Limits
 
-
 _CPU_SHARES = 8192  # a build that takes every CPU must not keep the probe from sampling
 
 

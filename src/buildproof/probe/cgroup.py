@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Usage:
-    """One reading. Bytes. `demand` is what cannot be reclaimed; see docs/limits.md for its terms on v1 and v2."""
+    """One reading. Bytes. `demand` is what cannot be reclaimed; see docs/evidence.md for its terms on v1 and v2."""
 
     charged: int | None
     demand: int | None
