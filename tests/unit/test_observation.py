@@ -44,8 +44,17 @@ STATE: dict[str, Any] = {
         "pids_limit_hits": 1,
     },
     "peak_pids": 9,
-    "top": [{"pid": 5, "comm": "cc1", "cmdline": "cc1 a.c", "peak_rss": GIB, "more": "from a newer probe"}],
-    "leftover": [{"pid": 6, "comm": "sccache", "cmdline": None, "peak_rss": 100}],
+    "top": [
+        {
+            "pid": 5,
+            "comm": "cc1",
+            "cmdline": "cc1 a.c",
+            "peak_rss": GIB,
+            "peak_address_space": 2 * GIB,
+            "more": "from a newer probe",
+        }
+    ],
+    "leftover": [{"pid": 6, "comm": "sccache", "cmdline": None, "peak_rss": 100, "peak_address_space": None}],
     "space": [
         {"mount": "/", "kind": "overlay", "size": 50, "min_free": 7, "min_free_at_s": 0.12345, "min_free_inodes": None},
         {"mount": "/x", "kind": "tmpfs", "size": 9, "min_free": None, "min_free_at_s": 0.0, "min_free_inodes": None},
@@ -58,7 +67,7 @@ COMMAND = {"pid": 3, "signal": None, "exit_code": 0, "elapsed_s": 62.17}
 def ended(kind: str, pid: int, at_s: float = 1.0, **changes: Any) -> dict[str, Any]:
     facts = {"pid": pid, "ppid": 2, "comm": "ld", "cmdline": None, "at_s": at_s, "duration_s": 0.5}
     how: dict[str, Any] = {"signal": 7, "exit_code": None} if kind == "signalled" else {"signal": None, "exit_code": 1}
-    return {"event": kind, **facts, **how, "core_dumped": False, **changes}
+    return {"event": kind, **facts, **how, "core_dumped": False, "cut_files": [], **changes}
 
 
 def seen(*events: dict[str, Any]) -> Observation:
@@ -226,7 +235,9 @@ def test_what_is_left_over_is_known_only_when_the_command_has_ended() -> None:
 
 
 def test_the_largest_processes_come_without_what_a_newer_probe_adds() -> None:
-    assert seen(state()).processes(until_s=None).top == (Process(pid=5, comm="cc1", cmdline="cc1 a.c", peak_rss=GIB),)
+    assert seen(state()).processes(until_s=None).top == (
+        Process(pid=5, comm="cc1", cmdline="cc1 a.c", peak_rss=GIB, peak_address_space=2 * GIB),
+    )
 
 
 def test_the_peak_of_pids_is_the_kernels_or_else_the_sampled_one() -> None:
@@ -246,7 +257,7 @@ def test_exited_is_unknown_where_accounting_was_refused() -> None:
 
 
 def test_mounts_never_sampled_are_left_out() -> None:
-    assert seen(state()).space() == {"/": Space(size=50, min_free=7, min_free_at_s=0.123)}
+    assert seen(state()).space() == {"/": Space(size=50, min_free=7, min_free_at_s=0.123, kind="overlay")}
 
 
 def test_refused_accounting_gives_the_kernels_reason() -> None:

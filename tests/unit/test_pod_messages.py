@@ -19,6 +19,7 @@ from buildproof.logs import Log
 from buildproof.pod import Ending, Pod, PodSpec
 from buildproof.pod import pod as room
 from buildproof.pod.gate import gate_argv
+from buildproof.timeline import Timeline
 
 HELLO = {"event": "hello", "accounting_refused": None, "host_swap": 0}
 LIMITS = {"event": "limits", "found": True, "cgroup_version": 2, "cgroup": {"memory": 1 << 30}, "mounts": []}
@@ -95,12 +96,20 @@ class Messages:
         self.now = 100.0
         self.waiting: list[tuple[str, Any]] = []
         self.later: list[tuple[float, str, Any]] = []
+        self.reports_until = 0.0  # a probe that watches reports every second
+        self.reported = self.now
+
+    def _let_the_probe_report(self) -> None:
+        if self.now - self.reported >= 1.0 and self.now < self.reports_until:
+            self.reported = self.now
+            self.waiting.append(("probe", b'{"event": "sample"}'))
 
     def put(self, message: tuple[str, Any]) -> None:
         self.waiting.append(message)
 
     def get(self, *, timeout: float) -> tuple[str, Any]:
         """The next message, or the end of the wait: the clock then stands where it was waited for."""
+        self._let_the_probe_report()
         if self.waiting:
             return self.waiting.pop(0)
         until = self.now + timeout
@@ -125,7 +134,7 @@ class Bench:
             "time_limit_s": 60.0,
         }  # fmt: skip
         pod_spec = PodSpec(**{**fields, **spec})
-        self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=self.timeline)
+        self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=Timeline(self.timeline))
         self.pod._messages = cast("Any", self.messages)
         # The test plays the readers' part.
         monkeypatch.setattr(self.pod, "_read_in_background", lambda line, _reader: self.pod._open.append(line))
@@ -149,8 +158,10 @@ class Bench:
     def written(self) -> bytes:
         return self.file.getvalue()
 
-    def run(self) -> Ending:
+    def run(self, *, reports_until: float = 1e9) -> Ending:
+        """Let the command go, beside a probe that reports every second until `reports_until`."""
         self.pod._gate_reached = True
+        self.messages.reports_until = reports_until
         self.say("probe", {"event": "started"})
         return self.pod.run()
 
@@ -163,13 +174,14 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 # -- single messages ------------------------------------------------------------------------------------------------
 
 
-def test_the_probes_events_are_kept_in_the_timeline_as_they_came(bench: Bench) -> None:
+def test_the_probes_events_are_observed_and_go_into_the_timeline(bench: Bench) -> None:
     bench.say("probe", HELLO)
     bench.say("probe", state(exited=3))
+    bench.say("probe", state(exited=4, final=True))
     bench.take_all()
     assert bench.pod.observation.hello == HELLO
-    assert bench.pod.observation.state["exited"] == 3
-    assert [json.loads(line) for line in bench.timeline.getvalue().splitlines()] == [HELLO, state(exited=3)]
+    assert bench.pod.observation.state["exited"] == 4
+    assert [json.loads(line) for line in bench.timeline.getvalue().splitlines()] == [HELLO, state(exited=4, final=True)]
 
 
 def test_what_the_probe_says_in_no_event_goes_to_the_log(bench: Bench) -> None:
@@ -418,7 +430,7 @@ def test_progress_is_told_while_the_build_runs(bench: Bench) -> None:
     bench.pod.on_progress = lambda _seen, seconds: told.append(seconds)
     bench.say("probe", state(final=True), at=102.0)
     bench.say("build-gone", at=102.1)
-    bench.run()
+    bench.run(reports_until=0)
     assert told == [0.5, 1.0, 1.5, 2.0]
 
 

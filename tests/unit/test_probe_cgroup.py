@@ -58,6 +58,7 @@ COUNTERS = {
     "charged_peak": 950 * MIB,
     "limit_hits": 56,
     "oom_kills": 1,
+    "own_ooms": 2,
     "cpu_us": 5_000_000,
     "throttled_us": 250_000,
     "pids_peak": 77,
@@ -66,6 +67,8 @@ COUNTERS = {
     "major_faults": 12,
     "memory_stalled_us": 555,
 }
+
+V1_HAS_NOT = ("pids_peak", "memory_stalled_us", "own_ooms")  # unknown there, never zero
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -77,7 +80,8 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 
 def v2(root: Path, *missing: str, **changed: str) -> CgroupV2:
     files = {name: text for name, text in V2.items() if name not in missing}
-    return CgroupV2(write(root / SCOPE, {**files, **{name.replace("__", "."): text for name, text in changed.items()}}))
+    changed = {name.replace("__", "."): text for name, text in changed.items()}
+    return CgroupV2(write(root / SCOPE, {**files, **changed}), root)
 
 
 def v1_tree(root: Path, *missing: str) -> Path:
@@ -169,7 +173,7 @@ def test_v2_counters_are_the_kernels_own(tmp_path: Path) -> None:
     ("name", "unknown"),
     [
         ("memory.peak", {"charged_peak"}),
-        ("memory.events", {"limit_hits", "oom_kills"}),
+        ("memory.events", {"limit_hits", "oom_kills", "own_ooms"}),
         ("cpu.stat", {"cpu_us", "throttled_us"}),
         ("pids.peak", {"pids_peak"}),
         ("pids.events", {"pids_limit_hits"}),
@@ -204,7 +208,7 @@ def test_v2_swap_without_accounting_makes_no_limit_of_both(tmp_path: Path) -> No
 
 
 def test_v2_without_any_file_everything_is_unknown(tmp_path: Path) -> None:
-    cgroup = CgroupV2(tmp_path / "gone")
+    cgroup = CgroupV2(tmp_path / "gone", tmp_path)
     assert cgroup.usage() == Usage(charged=None, demand=None, swap=None)
     assert set(cgroup.counters().values()) == {None}
     assert set(cgroup.limits().values()) == {None}
@@ -225,7 +229,7 @@ def test_v1_without_swap_accounting_has_unknown_swap_and_still_a_demand(tmp_path
 
 
 def test_v1_counters_have_the_same_names_as_v2s(tmp_path: Path) -> None:
-    assert v1(tmp_path).counters() == {**COUNTERS, "pids_peak": None, "memory_stalled_us": None}
+    assert v1(tmp_path).counters() == {**COUNTERS, **dict.fromkeys(V1_HAS_NOT)}
 
 
 def test_v1_hits_of_memory_plus_swap_count_where_they_are_counted(tmp_path: Path) -> None:
@@ -245,7 +249,7 @@ def test_v1_hits_of_memory_plus_swap_count_where_they_are_counted(tmp_path: Path
     ],
 )
 def test_v1_a_missing_counter_is_unknown_and_the_others_are_not(tmp_path: Path, name: str, unknown: set[str]) -> None:
-    unknown = {*unknown, "pids_peak", "memory_stalled_us"}
+    unknown = {*unknown, *V1_HAS_NOT}
     assert v1(tmp_path, name).counters() == {key: None if key in unknown else val for key, val in COUNTERS.items()}
 
 
