@@ -190,7 +190,7 @@ def test_the_five_largest_hold_the_peak_without_the_gate_and_those_that_hold_not
 
 
 def test_holders_are_asked_again_only_when_the_peak_grew_by_a_twentieth(bench: Bench) -> None:
-    scans = []
+    scans: list[int] = []
     for demand in (100, 102, 109, 110, 50, 119, 120):
         bench.take(len(scans) / 10, usage(demand * MIB))
         scans.append(bench.census.measured)
