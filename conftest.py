@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["buildproof.plugin"]
+pytest_plugins = ["buildproof.plugin", "pytester"]
 
 _HERE = Path(__file__).parent
 _MATRIX_MARKERS = {"windows", "linux", "gate", "nightly"}
 _WITHOUT_MATRIX = {_HERE / "tests" / "unit", _HERE / "tests" / "builders"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the unit tests with random input go on: they say so to a reader of `--help`, too."""
+    parser.addoption(
+        "--thorough", action="store_true", help="unit tests marked `fuzz`: ten times as much random input, for a minute"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -123,7 +123,7 @@ class _Job:
             toolchain = self._images.toolchain(image, dict(build.builder.toolchain))
         environment = {"CARGO_HOME": str(CACHE / "cargo"), "BUILDPROOF_CACHE": str(CACHE), **build.environment}
         with self._phase(Phase.SOURCES):
-            tree = open_source(manifest.project.source, ca_bundle=ca_bundle, where=manifest.project.place)
+            tree = open_source(manifest.project.source, ca_bundle=ca_bundle, where=manifest.project.source_place)
         self._record = replace(
             self._record,
             image=ImageRecord(reference=image.reference, id=image.id, toolchain=toolchain),
