@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
         if self.flow_level >= _DEEPEST:
             mark = self.get_mark()
             raise InputError("is nested too deeply", where=Place(self._path, mark.line + 1, mark.column + 1))
-        super().fetch_flow_collection_start(TokenClass)  # type: ignore[no-untyped-call]
+        super().fetch_flow_collection_start(TokenClass)
 
 
 def read_yaml(path: Path, text: str) -> Document:
