@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import queue
+import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -395,6 +396,76 @@ def test_a_lost_probe_ends_the_build_and_is_told(bench: Bench) -> None:
     assert (ending.exit_code, ending.stopped, ending.stopped_at_s) == (None, Stop.PROBE_LOST, 7.5)
     assert ending.probe_lost == ("the probe ended 7.5 s into the build: its container ended with exit code 137: line")
     assert bench.engine.killed == ["the-build"]
+
+
+def test_a_probe_that_falls_silent_ends_the_build_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    bench.say("build-gone", at=150.0)
+    ending = bench.run(reports_until=112.0)
+    assert (ending.exit_code, ending.stopped) == (None, Stop.PROBE_LOST)
+    assert ending.stopped_at_s == pytest.approx(11.0 + room.PROBE_SILENT_S, abs=1.0)
+    told = re.fullmatch(
+        r"the probe fell silent: nothing came from it for 30 s, (\d+) s into the build", str(ending.probe_lost)
+    )
+    assert told
+    assert int(told[1]) == pytest.approx(ending.stopped_at_s, abs=1.0)
+    assert bench.engine.killed == ["the-build"]
+    assert bench.build.sent == [b"\n"]
+
+
+def test_a_build_that_prints_does_not_speak_for_its_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0, silent_limit_s=10.0)
+    for second in range(101, 145):
+        bench.say("log", b".", at=float(second))
+    bench.say("build-gone", at=145.0)
+    ending = bench.run(reports_until=0)
+    assert ending.stopped is Stop.PROBE_LOST
+    assert ending.stopped_at_s == pytest.approx(room.PROBE_SILENT_S, abs=1.0)
+
+
+def test_a_probe_that_reports_now_and_then_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    for step in range(1, 10):
+        bench.say("probe", state(at_s=step * 29.0), at=100.0 + step * 29.0)
+    bench.say("probe", state(final=True), at=385.0)
+    bench.say("build-gone", at=385.1)
+    ending = bench.run(reports_until=0)
+    assert (ending.exit_code, ending.stopped, ending.probe_lost) == (0, None, None)
+
+
+def test_a_probe_that_reports_every_second_is_never_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    bench.say("probe", state(final=True), at=400.0)
+    bench.say("build-gone", at=400.1)
+    ending = bench.run()
+    assert (ending.stopped, ending.probe_lost) == (None, None)
+    assert ending.wall_s == pytest.approx(300.0, abs=1.0)
+
+
+def test_a_probe_that_fell_silent_before_the_time_limit_makes_no_time_limit_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, time_limit_s=room.PROBE_SILENT_S)
+    bench.say("build-gone", at=150.0)
+    assert bench.run(reports_until=0).stopped is Stop.PROBE_LOST
+
+
+@pytest.mark.xfail(strict=True, reason="what waits in the queue is not read before the probe is given up")
+def test_a_client_that_was_stopped_for_a_while_does_not_take_its_probe_for_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+
+    def stopped_and_continued(_seen: object, _seconds: float) -> None:
+        bench.pod.on_progress = None
+        bench.messages.now += 60.0
+        bench.say("log", b"printed meanwhile\n")
+        bench.say("probe", state(at_s=61.0))
+
+    bench.pod.on_progress = stopped_and_continued
+    bench.say("probe", state(final=True), at=170.0)
+    bench.say("build-gone", at=170.1)
+    assert bench.run().stopped is None
 
 
 def test_a_container_that_ends_without_last_counters_is_waited_for_a_moment(bench: Bench) -> None:

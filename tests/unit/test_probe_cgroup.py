@@ -326,3 +326,81 @@ def test_a_table_has_the_rows_that_are_numbers(tmp_path: Path) -> None:
         "d": 4,
     }
     assert files.table("none") == {}
+
+
+# -- limits above ---------------------------------------------------------------------------------------------------
+
+
+def v2_below(root: Path, *above: dict[str, str]) -> CgroupV2:
+    """A cgroup with `above` over it, the outermost first."""
+    folder = root
+    for index, files in enumerate(above):
+        folder = write(folder / f"level{index}.slice", files)
+    return CgroupV2(write(folder / "docker-0123.scope", V2), root)
+
+
+def test_v2_limits_above_are_told_nearest_first_with_their_own_ooms(tmp_path: Path) -> None:
+    cgroup = v2_below(
+        tmp_path,
+        {"memory.max": f"{8192 * MIB}\n", "memory.events.local": "low 0\nhigh 0\nmax 40\noom 0\noom_kill 0\n"},
+        {"memory.max": "max\n", "memory.events.local": "max 9\noom 9\n"},
+        {"memory.max": f"{512 * MIB}\n", "memory.events.local": "max 77\noom 3\noom_kill 1\n"},
+    )
+    assert cgroup.ancestors() == [
+        {"path": "/level0.slice/level1.slice/level2.slice", "limit": 512 * MIB, "limit_hits": 3},
+        {"path": "/level0.slice", "limit": 8192 * MIB, "limit_hits": 0},
+    ]
+
+
+def test_v2_hits_of_a_limit_above_that_cannot_be_read_are_unknown(tmp_path: Path) -> None:
+    cgroup = v2_below(tmp_path, {"memory.max": f"{512 * MIB}\n"})
+    assert cgroup.ancestors() == [{"path": "/level0.slice", "limit": 512 * MIB, "limit_hits": None}]
+
+
+def test_v2_neither_its_own_limit_nor_what_lies_over_the_hierarchy_is_above(tmp_path: Path) -> None:
+    write(tmp_path, {"memory.max": "1\n"})
+    root = write(tmp_path / "cgroup", {"memory.max": "2\n"})
+    assert CgroupV2(write(root / "docker-0123.scope", V2), root).ancestors() == []
+    assert v2_below(root, {}).ancestors() == []
+
+
+def test_v2_counters_above_are_read_afresh(tmp_path: Path) -> None:
+    cgroup = v2_below(tmp_path, {"memory.max": "4096\n", "memory.events.local": "oom 0\n"})
+    cgroup.ancestors()
+    write(tmp_path / "level0.slice", {"memory.events.local": "oom 5\n"})
+    assert [above["limit_hits"] for above in cgroup.ancestors()] == [5]
+
+
+def test_v1_limits_above_are_told_nearest_first_with_their_failed_charges(tmp_path: Path) -> None:
+    v1_tree(tmp_path)
+    outer = write(
+        tmp_path / "memory" / "kubepods", {"memory.limit_in_bytes": f"{V1_UNLIMITED}\n", "memory.failcnt": "5\n"}
+    )
+    write(outer / "burst", {"memory.limit_in_bytes": f"{512 * MIB}\n", "memory.failcnt": "7\n"})
+    write(outer / "burst" / "pod", {"memory.limit_in_bytes": f"{256 * MIB}\n"})
+    write(outer / "burst" / "pod" / "0123", V1["memory"])
+    write(tmp_path / "memory", {"memory.limit_in_bytes": "1\n", "memory.failcnt": "1\n"})
+    cgroup = CgroupV1(tmp_path, dict.fromkeys(V1, "/kubepods/burst/pod/0123"))
+    assert cgroup.ancestors() == [
+        {"path": "/kubepods/burst/pod", "limit": 256 * MIB, "limit_hits": None},
+        {"path": "/kubepods/burst", "limit": 512 * MIB, "limit_hits": 7},
+    ]
+
+
+def test_v1_an_unlimited_parent_is_no_limit_above(tmp_path: Path) -> None:
+    cgroup = v1(tmp_path)
+    write(tmp_path / "memory" / "docker", {"memory.limit_in_bytes": f"{V1_UNLIMITED}\n"})
+    assert cgroup.ancestors() == []
+
+
+def test_a_cgroup_that_is_gone_has_no_limits_above(tmp_path: Path) -> None:
+    assert CgroupV2(tmp_path / "gone" / "deeper", tmp_path).ancestors() == []
+    assert CgroupV1(tmp_path, {"memory": "/gone/deeper"}).ancestors() == []
+
+
+def test_looking_above_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    cgroup = v2_below(tmp_path, {"memory.max": "4096\n", "memory.events.local": "oom 0\n"})
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        cgroup.ancestors()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from buildproof.probe.processes import Census, Status, status_of
+from buildproof.probe.processes import Census, Status, mapped_files, status_of
 
 KIB = 1 << 10
 
@@ -215,3 +216,104 @@ def test_facts_are_what_an_event_carries(proc: Proc) -> None:
     assert census.alive[7].facts() == {
         "pid": 7, "comm": "cc1", "cmdline": "cc1 -c x.c", "peak_rss": 3 * KIB, "peak_address_space": 99999 * KIB,
     }  # fmt: skip
+
+
+# -- mappings -------------------------------------------------------------------------------------------------------
+
+MAPS = b"""\
+55e0c0a00000-55e0c0a02000 r--p 00000000 08:01 1573 /work/app
+55e0c0a02000-55e0c0a07000 r-xp 00002000 08:01 1573 /work/app
+55e0c1000000-55e0c1021000 rw-p 00000000 00:00 0 [heap]
+7f0000000000-7f0000001000 rw-s 00000000 08:01 9 /work/target/lib with blanks.rlib
+7f0000002000-7f0000003000 rw-s 00010000 00:05 9 /dev/shm/x (deleted)
+7f0000004000-7f0000005000 rw-p 00000000 00:00 0
+7f0000006000-7f0000008000 r--s 7fff000000 08:01 9 /work/huge
+7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]
+ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]
+"""
+
+
+def test_the_end_of_the_last_mapping_of_each_file_is_known() -> None:
+    assert mapped_files(MAPS) == {
+        "/work/app": 0x7000,
+        "/work/target/lib with blanks.rlib": 0x1000,
+        "/work/huge": 0x7FFF002000,
+    }
+
+
+def test_a_maps_text_that_ends_in_the_middle_of_a_line_is_read_as_far_as_it_goes() -> None:
+    for length in range(len(MAPS)):
+        assert set(mapped_files(MAPS[:length]).values()) <= {0x2000, 0x7000, 0x1000, 0x7FFF002000, 0x11000}
+    assert mapped_files(b"") == {}
+
+
+def test_mappings_are_noted_of_the_files_that_matter_and_outlive_the_process(proc: Proc) -> None:
+    proc.add(7, "ld")
+    proc.add(8, "cc1")
+    (proc.root / "7" / "maps").write_bytes(MAPS)
+    census = Census(proc.root)
+    census.meet()
+    census.note_mappings(lambda path: "target" in path)
+    assert census.alive[8].mapped == {}
+    proc.end(7)
+    census.note_mappings(lambda _path: True)
+    census.meet()
+    seen = census.ended(7, "ld")
+    assert seen is not None
+    assert seen.mapped == {"/work/target/lib with blanks.rlib": 0x1000}
+
+
+def test_the_last_look_at_the_mappings_counts(proc: Proc) -> None:
+    proc.add(7, "ld")
+    maps = proc.root / "7" / "maps"
+    maps.write_bytes(MAPS)
+    census = Census(proc.root)
+    census.meet()
+    census.note_mappings(lambda _path: True)
+    maps.write_bytes(b"7f0000000000-7f0000003000 r--p 00001000 08:01 9 /work/new\n")
+    census.note_mappings(lambda _path: True)
+    assert census.alive[7].mapped == {"/work/new": 0x4000}
+
+
+@pytest.mark.xfail(strict=True, reason="the second look at a process forgets its mappings until they are noted again")
+def test_settling_does_not_forget_what_was_mapped(proc: Proc) -> None:
+    proc.add(7, "ld")
+    (proc.root / "7" / "maps").write_bytes(MAPS)
+    census = Census(proc.root)
+    census.meet()
+    census.note_mappings(lambda _path: True)
+    census.meet()
+    assert census.alive[7].settled
+    assert "/work/app" in census.alive[7].mapped
+
+
+@pytest.mark.xfail(strict=True, reason="one read(2) of /proc/<pid>/maps gives a page of it, about 40 mappings")
+def test_every_mapping_of_a_real_process_is_noted() -> None:
+    census = Census()
+    census.meet()
+    census.note_mappings(lambda _path: True)
+    own = set(mapped_files(Path("/proc/self/maps").read_bytes()))
+    assert len(own) > 20
+    assert set(census.alive[os.getpid()].mapped) >= own
+
+
+def test_the_folder_that_a_process_works_in_is_known_and_kept(proc: Proc) -> None:
+    proc.add(7, "ld")
+    (proc.root / "7" / "cwd").symlink_to("/work/target")
+    census = Census(proc.root)
+    census.meet()
+    (proc.root / "7" / "cwd").unlink()
+    census.meet()
+    proc.add(8, "cc1")
+    census.meet()
+    assert (census.alive[7].cwd, census.alive[8].cwd) == ("/work/target", None)
+
+
+def test_the_peak_of_address_space_outlives_a_second_look(proc: Proc) -> None:
+    proc.add(7, "cc1")
+    census = Census(proc.root)
+    census.meet()
+    status = proc.root / "7" / "status"
+    status.write_text(status.read_text().replace("VmPeak:\t   99999 kB\n", "VmPeak:\t   10 kB\n"))
+    census.meet()
+    assert census.alive[7].peak_address_space == 99999 * KIB
