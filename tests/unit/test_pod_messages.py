@@ -527,6 +527,47 @@ def test_leaving_a_pod_hangs_up_and_removes_both_containers(bench: Bench) -> Non
     assert build.scratch == ("/buildproof/src",)
 
 
+def test_a_gate_that_died_before_its_command_leaves_nothing_proved(bench: Bench) -> None:
+    bench.engine.code = 137
+    bench.say("probe", HELLO)
+    bench.say("probe", state(final=True, command=None), at=103.0)
+    bench.say("build-gone", at=103.1)
+    ending = bench.run()
+    assert ending.probe_lost == "the shell around the command was killed 3.0 s into the build, before it had ended"
+    assert ending.exit_code == 137
+
+
+@pytest.mark.parametrize(
+    ("hello", "last"),
+    [
+        (HELLO, state(final=True, command={"elapsed_s": 2.0})),
+        ({**HELLO, "accounting_refused": "acct(2): no"}, state(final=True, command=None)),
+        (HELLO, state(final=True, command=None, counters_at_start={"oom_kills": 0}, counters={"oom_kills": 1})),
+    ],
+    ids=["the command's end is known", "no end of any process is known", "the kernel killed it for lack of memory"],
+)
+def test_a_gate_that_ended_for_a_known_reason_is_not_called_killed(
+    bench: Bench, hello: dict[str, Any], last: dict[str, Any]
+) -> None:
+    bench.say("probe", hello)
+    bench.say("probe", last, at=103.0)
+    bench.say("build-gone", at=103.1)
+    assert bench.run().probe_lost is None
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_only_a_builder_that_says_so_gets_a_seccomp_profile_of_ours(
+    monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    bench = Bench(monkeypatch, user_namespaces=allowed)
+    bench.pod._create_build()
+    profiles = [json.loads(option.removeprefix("seccomp=")) for option in bench.engine.specs[-1].security]
+    refused = {name for profile in profiles for rule in profile["syscalls"] for name in rule["names"]}
+    assert bool(profiles) is allowed
+    assert not refused & {"unshare", "clone", "clone3", "setns", "mount", "umount2", "pivot_root"}
+    assert not allowed or {"acct", "bpf", "keyctl", "kexec_load", "init_module"} <= refused
+
+
 # -- the gate -------------------------------------------------------------------------------------------------------
 
 

@@ -277,6 +277,10 @@ class Pod:
         if stopped is None:
             with contextlib.suppress(EngineError):  # the gate may be dead already: then the container ends by itself
                 self._build_line.send(b"\n")
+            if self._gate_was_killed():
+                probe_lost = (
+                    f"the shell around the command was killed {wall_s:.1f} s into the build, before it had ended"
+                )
         else:
             if stopped is Stop.PROBE_LOST:
                 probe_lost = self._how_it_was_lost(wall_s)
@@ -291,6 +295,15 @@ class Pod:
             oom_flag=state.oom_flag,
             probe_lost=probe_lost,
         )
+
+    def _gate_was_killed(self) -> bool:
+        """Whether the gate died first: then the probe saw no end of the command, and nobody knows what it still did.
+
+        Where the kernel killed for lack of memory that is what happened, and the counters tell of it.
+        """
+        seen = self.observation
+        accounted = seen.hello is not None and seen.accounting_refused is None
+        return accounted and seen.final and not seen.state.get("command") and not seen.memory().oom_kills
 
     def _how_it_was_lost(self, wall_s: float) -> str:
         if self._probe_gone:
