@@ -122,8 +122,13 @@ def budget_for(count: int) -> str:
 
 
 def roomier(count: int, factor: float = 1.5) -> str:
-    """The next round size of at least `factor` times `count` bytes: powers of two, and the middle between two."""
+    """The next round size of at least `factor` times `count` bytes.
+
+    From 4 GiB on whole GiB; below that powers of two, and the middle between two.
+    """
     wanted, step = count * factor, _MIB
+    if wanted > 4 << 30:
+        return f"{-(-int(wanted) // (1 << 30))}g"
     while step < wanted and step + step // 2 < wanted:
         step *= 2
     return size_word(step if step >= wanted else step + step // 2)
