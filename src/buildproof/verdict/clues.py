@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from buildproof.evidence import Evidence, Grade, LogFinding, Memory, ProcessEnd, Space
@@ -128,7 +129,7 @@ def roomier(count: int, factor: float = 1.5) -> str:
     """
     wanted, step = count * factor, _MIB
     if wanted > 4 << 30:
-        return f"{-(-int(wanted) // (1 << 30))}g"
+        return f"{math.ceil(wanted / (1 << 30))}g"
     while step < wanted and step + step // 2 < wanted:
         step *= 2
     return size_word(step if step >= wanted else step + step // 2)
