@@ -135,6 +135,7 @@ class Processes:
     failed: tuple[ProcessEnd, ...] = ()  # the last that ended with a non-zero status
     top: tuple[Process, ...] = ()
     leftover: tuple[Process, ...] = ()  # still alive when the command had ended
+    at_work: Holder | None = None  # held most memory when it was last sampled
     peak_pids: int | None = None
     limit_hits: int | None = None  # forks that the limit of processes and threads refused
 

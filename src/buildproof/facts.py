@@ -44,7 +44,7 @@ def emulation(image: str, machine: str) -> str | None:
 
     `image` is an architecture of the OCI image specification, `machine` the kernel's own word, as in uname(2).
     """
-    own = _GOARCH.get(machine, machine)
-    if "unknown" in {image, own} or image == own or (own, image) in {("amd64", "386"), ("arm64", "arm")}:
+    own = _GOARCH.get(machine)
+    if own is None or image in {own, "unknown"} or (own, image) in {("amd64", "386"), ("arm64", "arm")}:
         return None
     return f"the image is for {image}, the engine's CPU is {own}"

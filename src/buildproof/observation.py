@@ -6,11 +6,13 @@ last second's truth behind, not nothing.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from buildproof.evidence import AncestorLimit, CutFile, Holder, Memory, Process, ProcessEnd, Processes, Space, Time
 
+_T = TypeVar("_T")
 _MOST_FAILED = 20
 # A charge is refused whole, so the mark may stay below the limit by the largest folio. The counter of limit hits cannot
 # tell alone: cgroup v1 of newer kernels counts none at memory.memsw, the limit that is hit where both are the same.
@@ -60,6 +62,14 @@ class Observation:
         """Command name and command line of the process that holds most memory now."""
         return self._known.get(self.sample.get("largest") or 0)
 
+    def _held_most(self) -> Holder | None:
+        name = self.at_work
+        if name is None:
+            return None
+        comm, cmdline = name
+        pid, rss = self.sample["largest"], self.sample.get("largest_rss") or 0
+        return Holder(pid=pid, comm=comm, cmdline=cmdline, rss=rss)
+
     @property
     def accounting_refused(self) -> str | None:
         """Why the kernel refused process accounting, or None when it is on."""
@@ -103,7 +113,7 @@ class Observation:
             limit_hits=hits,
             own_ooms=self._counter("own_ooms", since_start=True),
             saturated=saturated,
-            holders=tuple(Holder(**holder) for holder in self.state.get("holders") or ()),
+            holders=tuple(_known(Holder, holder) for holder in self.state.get("holders") or ()),
             stalled_s=_seconds(self._counter("memory_stalled_us", since_start=True)),
             major_faults=self._counter("major_faults", since_start=True),
             refaults=self._counter("refaults", since_start=True),
@@ -147,6 +157,7 @@ class Observation:
             failed=own(self._failed),
             top=tuple(map(_process, self.state.get("top") or ())),
             leftover=tuple(map(_process, self.state.get("leftover") or ())) if self.state.get("command") else (),
+            at_work=self._held_most(),
             peak_pids=self._counter("pids_peak") or self.state.get("peak_pids"),
             limit_hits=self._counter("pids_limit_hits", since_start=True),
         )
@@ -171,9 +182,13 @@ def _seconds(microseconds: int | None) -> float | None:
 
 
 def _end(event: Mapping[str, Any]) -> ProcessEnd:
-    told = {name: event[name] for name in ProcessEnd.__dataclass_fields__}
-    return ProcessEnd(**{**told, "cut_files": tuple(CutFile(**cut) for cut in told["cut_files"])})
+    return _known(ProcessEnd, {**event, "cut_files": tuple(_known(CutFile, cut) for cut in event["cut_files"])})
 
 
 def _process(facts: Mapping[str, Any]) -> Process:
-    return Process(**{name: facts[name] for name in Process.__dataclass_fields__})
+    return _known(Process, facts)
+
+
+def _known(kind: type[_T], facts: Mapping[str, Any]) -> _T:
+    """What this client knows of an event: a newer probe may tell more."""
+    return kind(**{field.name: facts[field.name] for field in dataclasses.fields(cast("Any", kind))})

@@ -85,7 +85,6 @@ def test_without_accounting_there_is_nothing_to_speak_against_the_log(kind: str)
     assert against(failed(UNACCOUNTED, 1, found(kind, TEXTS[kind][0]))) == ()
 
 
-@pytest.mark.xfail(strict=True, reason="GCC catches SIGSEGV as it does SIGBUS, and exits with a status of its own")
 def test_a_segmentation_fault_that_a_compiler_caught_is_no_contradiction() -> None:
     text = "main.c:1:1: internal compiler error: Segmentation fault"
     assert against(failed(GOOD, 1, found("segfault", text), found("compiler-bug", text))) == ()

@@ -295,7 +295,6 @@ def test_holders_of_the_peak_are_in_the_memory_part_largest_first() -> None:
     assert seen(state()).memory().holders == ()
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="holders and cut files take every key, top and ends do not")
 @pytest.mark.parametrize("where", ["holders", "cut_files"])
 def test_what_a_newer_probe_adds_is_passed_over_everywhere(where: str) -> None:
     holder = {"pid": 61, "comm": "rustc", "cmdline": None, "rss": GIB, "more": "from a newer probe"}

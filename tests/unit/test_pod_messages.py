@@ -450,7 +450,6 @@ def test_a_probe_that_fell_silent_before_the_time_limit_makes_no_time_limit_of_i
     assert bench.run(reports_until=0).stopped is Stop.PROBE_LOST
 
 
-@pytest.mark.xfail(strict=True, reason="what waits in the queue is not read before the probe is given up")
 def test_a_client_that_was_stopped_for_a_while_does_not_take_its_probe_for_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -159,7 +159,6 @@ def test_the_peak_keeps_its_moment(bench: Bench) -> None:
     assert (bench.fact("demand_peak"), bench.fact("demand_peak_at_s")) == (9 * MIB, 1.25)
 
 
-@pytest.mark.xfail(strict=True, reason="a sampled demand of zero is taken for unknown")
 def test_a_demand_of_zero_was_sampled_and_is_known(bench: Bench) -> None:
     bench.take(0.1, usage(0))
     assert bench.fact("demand_peak") == 0

@@ -275,7 +275,6 @@ def test_the_last_look_at_the_mappings_counts(proc: Proc) -> None:
     assert census.alive[7].mapped == {"/work/new": 0x4000}
 
 
-@pytest.mark.xfail(strict=True, reason="the second look at a process forgets its mappings until they are noted again")
 def test_settling_does_not_forget_what_was_mapped(proc: Proc) -> None:
     proc.add(7, "ld")
     (proc.root / "7" / "maps").write_bytes(MAPS)
@@ -287,7 +286,6 @@ def test_settling_does_not_forget_what_was_mapped(proc: Proc) -> None:
     assert "/work/app" in census.alive[7].mapped
 
 
-@pytest.mark.xfail(strict=True, reason="one read(2) of /proc/<pid>/maps gives a page of it, about 40 mappings")
 def test_every_mapping_of_a_real_process_is_noted() -> None:
     census = Census()
     census.meet()

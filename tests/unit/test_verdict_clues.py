@@ -41,10 +41,10 @@ def test_a_size_word_is_what_compose_and_the_manifest_write(count: int, word: st
 @pytest.mark.parametrize(
     ("count", "factor", "word"),
     [
-        (6 * GIB, 1.5, "12g"), (4 * GIB, 1.5, "6g"), (2 * GIB, 1.5, "3g"), (3 * GIB, 1.5, "6g"), (5 * GIB, 1.5, "8g"),
+        (6 * GIB, 1.5, "9g"), (4 * GIB, 1.5, "6g"), (2 * GIB, 1.5, "3g"), (3 * GIB, 1.5, "5g"), (5 * GIB, 1.5, "8g"),
         (GIB, 1.5, "1536m"), (512 * MIB, 1.5, "768m"), (64 * MIB, 4, "256m"), (8 * MIB, 4, "32m"),
         (100 * MIB, 1.0, "128m"), (128 * MIB, 1.0, "128m"), (129 * MIB, 1.0, "192m"), (1, 1.5, "1m"), (0, 1.5, "1m"),
-        (1000 * GIB, 1.5, "1536g"),
+        (1000 * GIB, 1.5, "1500g"),
     ],
 )  # fmt: skip
 def test_the_next_size_is_a_round_one(count: int, factor: float, word: str) -> None:

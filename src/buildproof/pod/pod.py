@@ -326,7 +326,8 @@ class Pod:
                 heard_probe = now
             elif kind == "build-gone":
                 ending = now + LAST_COUNTERS_S
-            if self._probe_gone or now - heard_probe >= PROBE_SILENT_S:
+            # Only when nothing waits to be read: it may be we who were stopped for a while.
+            if self._probe_gone or (kind is None and now - heard_probe >= PROBE_SILENT_S):
                 return Stop.PROBE_LOST
             if self.on_progress:
                 self.on_progress(self.observation, now - began)

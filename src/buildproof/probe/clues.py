@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import PurePosixPath
 
 from .processes import Seen
 
+_HEADER_BYTES = 64  # of a 64-bit file; one of 32 bits has 52, and is never so short
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MOST_WORDS = 4000
 _MOST_FILES = 400
+_MOST_FOLDERS = 20
 _MOST_REPORTED = 5
 _SYSTEM = ("/usr/", "/lib", "/bin/", "/sbin/", "/proc/", "/sys/", "/dev/")
 # elf(5): e_phoff, e_shoff, e_phentsize, e_phnum, e_shentsize and e_shnum of the header; p_offset and p_filesz.
@@ -41,9 +44,17 @@ def elf_needs(head: bytes, table: bytes) -> int | None:
 
 
 def _layout(head: bytes) -> tuple[int, ...] | None:
-    if len(head) < 64 or head[:4] != b"\x7fELF" or head[4] not in _HEADER or head[5] != 1:
+    if len(head) < _HEADER_BYTES or head[:4] != b"\x7fELF" or head[4] not in _HEADER or head[5] != 1:
         return None
     return _HEADER[head[4]].unpack_from(head)
+
+
+def _own_length(fd: int, size: int) -> int | None:
+    head = os.pread(fd, _HEADER_BYTES, 0)
+    if head[:4] == b"\x7fELF" and size < _HEADER_BYTES:
+        return _HEADER_BYTES
+    layout = _layout(head)
+    return elf_needs(head, os.pread(fd, min(layout[2] * layout[3], 1 << 16), layout[0])) if layout else None
 
 
 class Clues:
@@ -55,12 +66,18 @@ class Clues:
     def cut_files(self, seen: Seen) -> list[dict[str, object]]:
         """The files of an ended process that are too short, as {path, size, needed}; bytes."""
         found: list[dict[str, object]] = []
-        named = dict.fromkeys(_named(seen.words, seen.cwd or "/", self._folder))
-        for path, mapped_to in list({**named, **seen.mapped}.items())[:_MOST_FILES]:
+        named = ((path, None) for path in _named(seen.words, seen.cwd or "/", self._folder))
+        looked: set[str] = set()
+        for path, mapped_to in (*seen.mapped.items(), *islice(named, _MOST_FILES)):
+            if path in looked:
+                continue
+            if len(looked) == _MOST_FILES or len(found) == _MOST_REPORTED:
+                break
+            looked.add(path)
             cut = self._cut(path, mapped_to)
             if cut:
                 found.append(cut)
-        return found[:_MOST_REPORTED]
+        return found
 
     def _folder(self, path: str) -> Iterable[str]:
         try:
@@ -79,13 +96,10 @@ class Clues:
                 return None
             size, needed = status.st_size, mapped_to
             if mapped_to is None:
-                head = os.pread(fd, 64, 0)
-                layout = _layout(head)
-                if layout:
-                    needed = elf_needs(head, os.pread(fd, min(layout[2] * layout[3], 1 << 16), layout[0]))
-                elif size:
+                needed = _own_length(fd, size)
+                if needed is None and size:
                     return None
-        except OSError:
+        except (OSError, OverflowError):
             return None
         else:
             reaches = -(-size // _PAGE) * _PAGE if mapped_to is not None else size
@@ -96,11 +110,17 @@ class Clues:
 
 def _named(words: tuple[str, ...], cwd: str, folder: Callable[[str], Iterable[str]]) -> Iterator[str]:
     """Paths that a command line names: words, what stands behind `=`, and shared objects in folders given with -L."""
+    folders = 0
     for index, word in enumerate(words[:_MOST_WORDS]):
         before = words[index - 1] if index else ""
         kind, _, rest = word.rpartition("=")
-        if before == "-L" or word.startswith("-L"):
-            place = _absolute(rest or word.removeprefix("-L"), cwd)
+        if before == "-o":  # what a process writes is not what it stumbles over
+            continue
+        if word != "-L" and (before == "-L" or word.startswith("-L")):
+            folders += 1
+            if folders > _MOST_FOLDERS:
+                continue
+            place = _absolute(rest if kind else word.removeprefix("-L"), cwd)
             yield from (f"{place}/{name}" for name in folder(place) if name.endswith(".so"))
         elif kind and "/" in rest:
             yield _absolute(rest, cwd)

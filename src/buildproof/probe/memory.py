@@ -53,7 +53,7 @@ class Sampler:
         self.pause_s = DENSE_S if moved else min(SPARSE_S, self.pause_s * 1.5)
         if usage.swap is not None:
             self._swap_peak = max(self._swap_peak or 0, usage.swap)
-        if usage.demand > (self._demand_peak or 0):
+        if self._demand_peak is None or usage.demand > self._demand_peak:
             self._demand_peak, self._demand_peak_at_s = usage.demand, at_s
             self._note_holders()
         return usage if self._is_worth_telling(usage, at_s) else None

@@ -59,6 +59,23 @@ def _read(path: str, limit: int = 4096) -> bytes | None:
         os.close(fd)
 
 
+def _read_on(path: str, limit: int) -> bytes:
+    """What several read(2) give: /proc/<pid>/maps hands out a page at a time."""
+    parts = b""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return parts
+    try:
+        while len(parts) < limit and (part := os.read(fd, limit - len(parts))):
+            parts += part
+    except OSError:
+        return parts
+    finally:
+        os.close(fd)
+    return parts
+
+
 def _words(proc: str, pid: int) -> tuple[str, ...]:
     raw = _read(f"{proc}/{pid}/cmdline", _CMDLINE_BYTES)
     return tuple(raw.rstrip(b"\0").decode("utf-8", "replace").split("\0")) if raw else ()
@@ -145,7 +162,7 @@ class Census:
     def note_mappings(self, is_noted: Callable[[str], bool]) -> None:
         """Remember which files each process has mapped, for the day when one of them dies of SIGBUS."""
         for pid, seen in self.alive.items():
-            raw = _read(f"{self._proc}/{pid}/maps", _MAPS_BYTES)
+            raw = _read_on(f"{self._proc}/{pid}/maps", _MAPS_BYTES)
             if raw:
                 seen.mapped = {path: end for path, end in mapped_files(raw).items() if is_noted(path)}
 
@@ -161,7 +178,7 @@ class Census:
             seen = Seen(pid, status.ppid, status.comm, words, cwd=self._cwd(pid), settled=before is not None)
             if before:
                 seen.peak_rss, seen.peak_address_space = before.peak_rss, before.peak_address_space
-                seen.cwd = seen.cwd or before.cwd
+                seen.cwd, seen.mapped = seen.cwd or before.cwd, before.mapped
             self.alive[pid] = seen
         seen.peak_rss = max(seen.peak_rss, status.peak_rss)
         seen.peak_address_space = max(seen.peak_address_space, status.peak_address_space)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from buildproof.evidence import Evidence, Grade, LogFinding, Memory, ProcessEnd, Space
@@ -122,8 +123,13 @@ def budget_for(count: int) -> str:
 
 
 def roomier(count: int, factor: float = 1.5) -> str:
-    """The next round size of at least `factor` times `count` bytes: powers of two, and the middle between two."""
+    """The next round size of at least `factor` times `count` bytes.
+
+    From 4 GiB on whole GiB; below that powers of two, and the middle between two.
+    """
     wanted, step = count * factor, _MIB
+    if wanted > 4 << 30:
+        return f"{math.ceil(wanted / (1 << 30))}g"
     while step < wanted and step + step // 2 < wanted:
         step *= 2
     return size_word(step if step >= wanted else step + step // 2)

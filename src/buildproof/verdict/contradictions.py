@@ -44,10 +44,11 @@ def _first(evidence: Evidence, kind: str) -> LogFinding | None:
 
 
 def _log_against_kernel(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
+    caught = {finding.line for finding in evidence.findings if finding.kind == "compiler-bug"}  # GCC tells of it so
     for kind, number in _TOLD_OF.items():
         said = _first(evidence, kind)
-        caught = kind == "sigbus" and verdict.outcome is Outcome.SIGBUS
-        if said and not caught and not signalled_by(evidence, number):
+        explained = said and (said.line in caught or (kind == "sigbus" and verdict.outcome is Outcome.SIGBUS))
+        if said and not explained and not signalled_by(evidence, number):
             yield f"{quoted(said)}, but the kernel's records have no process that died of {number.name}"
 
 

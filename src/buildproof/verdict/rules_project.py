@@ -10,12 +10,14 @@ from buildproof.units import duration
 from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
 from buildproof.verdict.clues import death, exit_status, failure, line_of, memory_clue, quoted, ranked
 from buildproof.verdict.culprit import named, signal_name
-from buildproof.verdict.origin import first_named, origin, said
+from buildproof.verdict.origin import origin, said
 from buildproof.verdict.outcomes import Clue, Outcome, Verdict
 
 CRASH_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGILL, signal.SIGABRT, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP})
 _SAID_OF = {"segfault": signal.SIGSEGV, "abort": signal.SIGABRT}  # kinds of log findings
 _ADVICE = "A crash with memory to spare is the tool's bug: try another version of it, or fewer optimizations."
+_ANOTHER_COMPILER = "Nothing ran out, so it is the compiler's bug: try another version of it, or fewer optimizations."
+_MORE_MEMORY = "It was refused an allocation before that: look for an rlimit in the build, and give it more memory."
 # `error: ...`, `error[E0432]: ...`, `make: *** [all] Error 2`, `CMake Error at ...`; not `Compiling thiserror v1.0`.
 _ERROR = re.compile(r"\berror(?:\[\w+\])?:|\bCMake Error\b|\bError \d+$", re.IGNORECASE)
 
@@ -48,10 +50,11 @@ def _crash_line(evidence: Evidence) -> LogFinding | None:
 
 def compiler_bug(evidence: Evidence, _budget: Budget) -> Verdict | None:
     """A compiler says of itself that it has a bug: an internal compiler error, apart from all that ran out."""
-    line = said(evidence, "compiler-bug")
-    if not line:
+    line, first = said(evidence, "compiler-bug"), origin(evidence)
+    if not line or (first and first.signal == signal.SIGKILL):
         return None
-    who = first_named(evidence)
+    who = named(first) if first else None
+    refused = said(evidence, "no-memory")
     return Verdict(
         outcome=Outcome.CRASHED,
         cause="compiler-bug",
@@ -59,9 +62,9 @@ def compiler_bug(evidence: Evidence, _budget: Budget) -> Verdict | None:
         summary=f"{who or 'The compiler'} stopped with an internal error: {quoted(line)}.",
         culprit=who,
         evidence=ranked(
-            (failure(origin(evidence)), memory_clue(evidence.memory), exit_status(evidence), line_of(line))
+            (failure(first), memory_clue(evidence.memory), exit_status(evidence), line_of(line), line_of(refused))
         ),
-        advice=("Nothing ran out, so it is the compiler's bug: try another version of it, or fewer optimizations.",),
+        advice=(_MORE_MEMORY if refused else _ANOTHER_COMPILER,),
     )
 
 

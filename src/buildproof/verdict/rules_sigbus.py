@@ -14,6 +14,7 @@ from buildproof.verdict.clues import (
     failure,
     full_mount,
     fullness,
+    has_no_inode,
     line_of,
     more_room,
     quoted,
@@ -66,7 +67,8 @@ def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
 
 
 def _cause(evidence: Evidence, dead: tuple[ProcessEnd, ...]) -> _Cause:
-    if full := full_mount(evidence):
+    full = full_mount(evidence)
+    if full and not has_no_inode(full[1]):  # pages of a mapping need no inode
         mount, space = full
         because = f", when {mount} ({size(space.size)}) was full"
         return _Cause("full-mount", because, fullness(mount, space), more_room(mount, space))

@@ -80,9 +80,13 @@ def thrashing(evidence: Evidence) -> Clue | None:
         return None
     return Clue(
         grade=Grade.KERNEL,
-        text=f"memory.stat: {memory.refaults} pages read back soon after they were given up,"
-        f" {memory.major_faults} major faults in {duration(wall_s)}",
+        text=f"memory.stat: {_count(memory.refaults)} pages read back soon after they were given up,"
+        f" {_count(memory.major_faults)} major faults in {duration(wall_s)}",
     )
+
+
+def _count(number: int | None) -> str:
+    return "an unknown number of" if number is None else str(number)
 
 
 def _stopped(limit: str) -> Clue:
@@ -90,8 +94,8 @@ def _stopped(limit: str) -> Clue:
 
 
 def _at_work(evidence: Evidence) -> str:
-    holders = evidence.memory.holders
-    return f", with {named(holders[0])} the largest at work" if holders else ""
+    at_work = evidence.processes.at_work
+    return f", with {named(at_work)} the largest at work" if at_work else ""
 
 
 def _cpu(evidence: Evidence) -> Clue | None:

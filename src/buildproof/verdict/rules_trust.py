@@ -9,6 +9,7 @@ from buildproof.verdict.case import Budget
 from buildproof.verdict.clues import memory_clue, ranked
 from buildproof.verdict.outcomes import Clue, Outcome, Verdict
 from buildproof.verdict.peak import PeakState, is_starved, judge_peak
+from buildproof.verdict.rules_time import thrashing
 
 _SWAPPED_WORTH_TELLING = 256 << 20  # bytes to and from the host's swap: less is housekeeping
 
@@ -59,7 +60,7 @@ def host_swapping(evidence: Evidence, _budget: Budget) -> Verdict | None:
     """The time limit was reached while the engine's host swapped: the time says nothing about the build."""
     swapped = evidence.host_swapped or 0
     own = evidence.memory.swap_peak or 0
-    if evidence.stopped is not Stop.TIME_LIMIT or swapped - own < _SWAPPED_WORTH_TELLING:
+    if evidence.stopped is not Stop.TIME_LIMIT or swapped - own < _SWAPPED_WORTH_TELLING or thrashing(evidence):
         return None
     told = f"/proc/vmstat: the host moved {size(swapped)} to and from swap"
     return Verdict(
