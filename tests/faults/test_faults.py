@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from pydantic import ConfigDict, TypeAdapter
+from tests.faults import golden
 
 from buildproof.proof import Proof
 from buildproof.record import BuildRecord
@@ -102,6 +103,17 @@ def test_record(proof: Proof) -> None:
             assert re.search(wanted, text), f"{path}: {text}"
         else:
             assert found == wanted, path
+
+
+def test_the_verdict_is_told_as_in_the_golden_file(proof: Proof) -> None:
+    name, verdict = proof.build.project, verdict_of(proof)
+    if verdict.outcome is Outcome.PASSED:
+        assert name not in golden.read()
+        return
+    if golden.UPDATE:
+        golden.update(name, proof.record)
+    wanted = golden.fitting(proof.record, golden.read().get(name, ""))
+    assert golden.told(proof.record).splitlines() == wanted, f"{golden.FILE.name}: {name}"
 
 
 FOLDERS = sorted(path.parent for path in FAULTS.glob("*/buildproof.toml"))
