@@ -21,6 +21,7 @@ class Timeline:
     def __init__(self, file: IO[str]) -> None:
         self._file = file
         self._is_headed = False
+        self._last_state: Mapping[str, Any] | None = None
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Write one event, or nothing."""
@@ -31,8 +32,16 @@ class Timeline:
             self._put({"timeline": VERSION, "columns": COLUMNS, "mounts": mounts})
         if kind == "sample":
             self._put([event.get(column) for column in COLUMNS])
-        elif kind not in _PASSED_OVER and not (kind == "state" and not event.get("final")):
+        elif kind == "state":
+            self._last_state = event
+        elif kind not in _PASSED_OVER:
             self._put(event)
+
+    def close(self) -> None:
+        """Write the last summing up, which holds all before it."""
+        if self._last_state:
+            self._put(self._last_state)
+            self._last_state = None
 
     def _put(self, line: object) -> None:
         self._file.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")

@@ -108,6 +108,9 @@ class Messages:
     def put(self, message: tuple[str, Any]) -> None:
         self.waiting.append(message)
 
+    def empty(self) -> bool:
+        return not self.waiting
+
     def get(self, *, timeout: float) -> tuple[str, Any]:
         """The next message, or the end of the wait: the clock then stands where it was waited for."""
         self._let_the_probe_report()
@@ -180,6 +183,7 @@ def test_the_probes_events_are_observed_and_go_into_the_timeline(bench: Bench) -
     bench.say("probe", state(exited=3))
     bench.say("probe", state(exited=4, final=True))
     bench.take_all()
+    bench.pod._timeline.close()
     assert bench.pod.observation.hello == HELLO
     assert bench.pod.observation.state["exited"] == 4
     assert [json.loads(line) for line in bench.timeline.getvalue().splitlines()] == [HELLO, state(exited=4, final=True)]

@@ -211,12 +211,21 @@ def test_without_a_known_folder_words_are_of_the_root(build: Build) -> None:
     assert build.found("ld", "a.o", cwd=None) == ["/a.o"]
 
 
-def test_links_fifos_and_folders_are_neither_followed_nor_opened_for_long(build: Build) -> None:
-    build.write("work/cut.o", b"")
-    (build.root / "work" / "link.o").symlink_to("cut.o")
+def test_fifos_and_folders_are_not_opened_for_long(build: Build) -> None:
     os.mkfifo(build.root / "work" / "fifo")
     (build.root / "work" / "folder").mkdir()
-    assert build.found("ld", "link.o", "fifo", "folder", mapped={"/work/fifo": PAGE, "/work/link.o": PAGE}) == []
+    assert build.found("ld", "fifo", "folder", mapped={"/work/fifo": PAGE}) == []
+
+
+def test_a_link_means_what_it_means_for_the_build(build: Build, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "empty.o").write_bytes(b"")
+    build.write("work/cut.o", b"")
+    (build.root / "work" / "near.o").symlink_to("cut.o")
+    (build.root / "work" / "absolute.o").symlink_to("/work/cut.o")
+    (build.root / "work" / "away.o").symlink_to(outside / "empty.o")
+    (build.root / "work" / "up").symlink_to("../" * 20 + str(outside))
+    assert build.found("ld", "near.o", "absolute.o", "away.o", "up/empty.o") == ["/work/near.o", "/work/absolute.o"]
 
 
 def test_no_descriptor_is_left_open(build: Build) -> None:

@@ -94,9 +94,9 @@ class FakeCensus:
     def top(self) -> list[Seen]:
         return sorted(self.alive.values(), key=lambda seen: seen.peak_rss, reverse=True)
 
-    def note_mappings(self, is_noted: Callable[[str], bool]) -> None:
+    def note_mappings(self, is_noted: Callable[[str], bool], *, of_all: bool) -> None:
         assert is_noted("/work/a.rlib")
-        self.noted += 1
+        self.noted += of_all
 
     def ended(self, pid: int, comm: str) -> Seen | None:
         seen = self.alive.get(pid)

@@ -6,6 +6,8 @@ import io
 import json
 from typing import Any
 
+import pytest
+
 from buildproof.timeline import COLUMNS, VERSION, Timeline
 
 LIMITS = {"event": "limits", "found": True, "mounts": [{"mount": "/", "kind": "overlay"}, {"mount": "/dev/shm"}]}
@@ -20,6 +22,7 @@ def lines(*events: dict[str, Any]) -> list[Any]:
     timeline = Timeline(file)
     for event in events:
         timeline.take(event)
+    timeline.close()
     text = file.getvalue()
     assert text == "" or text.endswith("\n")
     return [json.loads(line) for line in text.splitlines()]
@@ -50,10 +53,10 @@ def test_a_row_has_all_its_columns_when_the_probe_told_fewer_or_more() -> None:
     assert lines({"event": "sample", "at_s": 1.0, "newer": 9}) == [[1.0, *[None] * (len(COLUMNS) - 1)]]
 
 
-def test_of_the_states_only_the_final_one_is_kept() -> None:
-    states = [
-        {"event": "state", "final": final, "exited": count} for count, final in ((1, False), (2, False), (3, True))
-    ]
+@pytest.mark.parametrize("final", [True, False])
+def test_of_the_states_the_last_one_is_kept_whether_the_command_ended_or_was_stopped(*, final: bool) -> None:
+    states = [{"event": "state", "final": False, "exited": count} for count in (1, 2)]
+    states.append({"event": "state", "final": final, "exited": 3})
     assert lines(*states) == [states[2]]
 
 

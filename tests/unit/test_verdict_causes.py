@@ -53,8 +53,7 @@ def died(*cuts: CutFile) -> ProcessEnd:
 def test_a_cut_file_is_named_with_both_sizes_and_told_to_be_removed() -> None:
     verdict = told_of(signalled(failed(code=135), died(CUT)))
     assert verdict.summary == (
-        "ld (pid 214) died of SIGBUS 12.0 s into the build, and /work/target/libx.rlib, which it had open,"
-        " is cut short."
+        "ld (pid 214) died of SIGBUS 12.0 s into the build, and /work/target/libx.rlib is cut short."
     )
     (clue,) = (clue for clue in verdict.evidence if "libx.rlib" in clue.text)
     assert clue.grade is Grade.KERNEL

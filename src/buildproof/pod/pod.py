@@ -127,6 +127,7 @@ class Pod:
         )
 
     def _remove(self) -> None:
+        self._timeline.close()
         for attachment in self._open:
             attachment.close()
         for container in (self._build, self._probe):
@@ -335,7 +336,7 @@ class Pod:
                 return None
             if now >= limit:
                 return self._stop_at(Stop.TIME_LIMIT)
-            if silent_s is not None and now - heard >= silent_s:
+            if silent_s is not None and now - heard >= silent_s and self._messages.empty():  # as above
                 return self._stop_at(Stop.SILENT)
         return None
 

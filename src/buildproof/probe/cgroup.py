@@ -102,13 +102,16 @@ class CgroupV1:
     version = 1
 
     def __init__(self, root: Path, paths: dict[str, str]) -> None:
-        def files(controller: str) -> Files:
-            mounted = next(
+        def mounted(controller: str) -> str:
+            return next(
                 (n for n in (controller, *paths) if controller in n.split(",") and (root / n).is_dir()), controller
             )
-            return Files(root / mounted / paths.get(mounted, paths.get(controller, "/")).lstrip("/"))
 
-        self._hierarchy = root / "memory"
+        def files(controller: str) -> Files:
+            name = mounted(controller)
+            return Files(root / name / paths.get(name, paths.get(controller, "/")).lstrip("/"))
+
+        self._hierarchy = root / mounted("memory")
         self._memory, self._cpu, self._cpuacct, self._pids = map(files, ("memory", "cpu", "cpuacct", "pids"))
 
     def usage(self) -> Usage:

@@ -6,6 +6,8 @@ when its end is read, so what is looked at is what outlived it: the files.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +18,10 @@ from .processes import Seen
 
 _HEADER_BYTES = 64  # of a 64-bit file; one of 32 bits has 52, and is never so short
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_LOOK = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+_SYS_OPENAT2 = 437  # the same on every architecture
+_RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
+_libc = ctypes.CDLL(None, use_errno=True)
 _MOST_WORDS = 4000
 _MOST_FILES = 400
 _MOST_FOLDERS = 20
@@ -57,6 +63,26 @@ def _own_length(fd: int, size: int) -> int | None:
     return elf_needs(head, os.pread(fd, min(layout[2] * layout[3], 1 << 16), layout[0])) if layout else None
 
 
+def open_in_root(root: str, path: str) -> int:
+    """A descriptor of the file that `path` means for a process with that root: links in it do not lead out.
+
+    Raises OSError. openat2(2) with RESOLVE_IN_ROOT, since kernel 5.6; where it is refused a path with a link at its end
+    is not opened.
+    """
+    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        how = struct.pack("=QQQ", _LOOK, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+        fd = int(_libc.syscall(_SYS_OPENAT2, root_fd, os.fsencode(path), how, len(how)))
+        if fd >= 0:
+            return fd
+        number = ctypes.get_errno()
+        if number not in {errno.ENOSYS, errno.EPERM}:
+            raise OSError(number, os.strerror(number), path)
+        return os.open(path.lstrip("/"), _LOOK | os.O_NOFOLLOW, dir_fd=root_fd)
+    finally:
+        os.close(root_fd)
+
+
 class Clues:
     """Looks at files as the build sees them: through `root`, its /proc/<pid>/root."""
 
@@ -87,7 +113,7 @@ class Clues:
 
     def _cut(self, path: str, mapped_to: int | None) -> dict[str, object] | None:
         try:
-            fd = os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+            fd = open_in_root(self._root, path)
         except OSError:
             return None
         try:

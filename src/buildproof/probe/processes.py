@@ -134,6 +134,7 @@ class Census:
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = str(proc)
         self.alive: dict[int, Seen] = {}
+        self._fresh: set[int] = set()
         self._gone: dict[int, Seen] = {}  # ended since: their accounting records may be read after the scan
         self._top: dict[tuple[int, str], Seen] = {}
 
@@ -159,9 +160,14 @@ class Census:
         for pid in known & self.alive.keys():  # a second look at once could still come before the exec(2)
             self._look(pid)
 
-    def note_mappings(self, is_noted: Callable[[str], bool]) -> None:
-        """Remember which files each process has mapped, for the day when one of them dies of SIGBUS."""
-        for pid, seen in self.alive.items():
+    def note_mappings(self, is_noted: Callable[[str], bool], *, of_all: bool = True) -> None:
+        """Remember which files each process has mapped, for the day when one of them dies of SIGBUS.
+
+        Not `of_all`: of those that have settled since the last call.
+        """
+        asked = self.alive if of_all else {pid: self.alive[pid] for pid in self._fresh & self.alive.keys()}
+        self._fresh.clear()
+        for pid, seen in asked.items():
             raw = _read_on(f"{self._proc}/{pid}/maps", _MAPS_BYTES)
             if raw:
                 seen.mapped = {path: end for path, end in mapped_files(raw).items() if is_noted(path)}
@@ -179,6 +185,7 @@ class Census:
             if before:
                 seen.peak_rss, seen.peak_address_space = before.peak_rss, before.peak_address_space
                 seen.cwd, seen.mapped = seen.cwd or before.cwd, before.mapped
+                self._fresh.add(pid)
             self.alive[pid] = seen
         seen.peak_rss = max(seen.peak_rss, status.peak_rss)
         seen.peak_address_space = max(seen.peak_address_space, status.peak_address_space)

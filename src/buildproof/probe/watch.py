@@ -146,8 +146,7 @@ class Watch:
             self._census.measure()
         else:
             self._census.meet()
-        if self._is_due("mappings", now, MAPPINGS_EVERY_S):
-            self._census.note_mappings(worth_noting)
+        self._census.note_mappings(worth_noting, of_all=self._is_due("mappings", now, MAPPINGS_EVERY_S))
         self._peak_pids = max(self._peak_pids, len(self._census.alive) - 1)
         if self._space:
             self._space.sample(at_s)

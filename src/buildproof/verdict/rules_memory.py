@@ -48,7 +48,16 @@ def out_of_memory(evidence: Evidence, _budget: Budget) -> Verdict | None:
     kills = f"{memory.oom_kills} kill{'s' if memory.oom_kills > 1 else ''} counted by the kernel"
     when = f" {victims[0].at_s:.1f} s into the build" if victims else ""
     after = " The build went on and exited 0 all the same." if evidence.exit_code == 0 else ""
-    clues = ranked((memory_clue(memory), *map(death, victims[:3]), holders_clue(memory), exit_status(evidence)))
+    above = _hit_above(memory)
+    clues = ranked(
+        (
+            memory_clue(memory),
+            *map(death, victims[:3]),
+            holders_clue(memory),
+            _hits(above) if above else None,
+            exit_status(evidence),
+        )
+    )
     if _is_own(memory):
         return Verdict(
             outcome=Outcome.OUT_OF_MEMORY,
@@ -59,7 +68,7 @@ def out_of_memory(evidence: Evidence, _budget: Budget) -> Verdict | None:
             evidence=clues,
             advice=(_more_memory(memory),),
         )
-    if above := _hit_above(memory):
+    if above:
         return Verdict(
             outcome=Outcome.OUT_OF_MEMORY,
             cause="parent-limit",
@@ -67,7 +76,7 @@ def out_of_memory(evidence: Evidence, _budget: Budget) -> Verdict | None:
             summary=f"A limit above the build's own, {size(above.limit)} of cgroup {above.path}, killed {who}{when}"
             f" ({kills}).{after}",
             culprit=who,
-            evidence=ranked((*clues, _hits(above))),
+            evidence=clues,
             advice=(_more_above(above),),
         )
     return Verdict(

@@ -76,7 +76,7 @@ def _cause(evidence: Evidence, dead: tuple[ProcessEnd, ...]) -> _Cause:
     if cut:
         return _Cause(
             "truncated-file",
-            f", and {cut.path}, which it had open, is cut short",
+            f", and {cut.path} is cut short",
             Clue(grade=Grade.KERNEL, text=_cut_text(cut)),
             f"Remove {cut.path} and build again; then find what cut it: two jobs that write the same file, a copy that"
             " was broken off, or a disk that was full.",

@@ -68,9 +68,9 @@ def pids_limit(evidence: Evidence, _budget: Budget) -> Verdict | None:
         return None
     bound = show_limit("pids", limit.effective)
     refused = f"{hits} time{'s' if hits > 1 else ''}"
-    counted = Clue(
-        grade=Grade.KERNEL, text=f"pids.events: {refused} refused, {evidence.processes.peak_pids} at the peak"
-    )
+    peak = evidence.processes.peak_pids
+    at_the_peak = f", {peak} at the peak" if peak else ""
+    counted = Clue(grade=Grade.KERNEL, text=f"pids.events: {refused} refused{at_the_peak}")
     clues = (counted, failure(origin(evidence)), exit_status(evidence), line_of(said(evidence, "no-processes")))
     return Verdict(
         outcome=Outcome.BUILD_ERROR,
