@@ -36,7 +36,7 @@ compose = "{compose}"
 
 [[build]]
 builder = "linux"
-command = "for step in $(seq {steps}); do echo step $step; sleep 0.25; done; echo 'int main(void) {{ return 0; }}' | cc -xc -o app -"
+command = "for step in $(seq {steps}); do echo step $step; sleep 0.05; done; echo 'int main(void) {{ return 0; }}' | cc -xc -o app -"
 artifacts = ["app"]
 time-limit = "2m"
 """  # noqa: E501
@@ -112,7 +112,7 @@ def nothing_is_held(record: BuildRecord) -> bool:
 
 def test_a_paused_probe_makes_the_run_unmeasured(start: Callable[[int], Run], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pod, "PROBE_SILENT_S", SILENT_S)
-    run = start(400)
+    run = start(2000)
     record = run.under(lambda engine, probe: engine._api.pause(probe))
     verdict = record.verdict
     assert verdict is not None
@@ -123,8 +123,8 @@ def test_a_paused_probe_makes_the_run_unmeasured(start: Callable[[int], Run], mo
 
 
 def test_a_killed_probe_takes_the_build_with_it_and_makes_the_run_unmeasured(start: Callable[[int], Run]) -> None:
-    run = start(400)
-    mark = f"sleep 0.25; done; echo {run.session.folder.id}"
+    run = start(2000)
+    mark = f"sleep 0.05; done; echo {run.session.folder.id}"
     run.build = _marked(run.build, mark)
     said: list[int] = []
 
@@ -141,7 +141,7 @@ def test_a_killed_probe_takes_the_build_with_it_and_makes_the_run_unmeasured(sta
     assert "the probe ended" in verdict.summary
     assert "exit code 137" in verdict.summary
     assert nothing_is_held(record)
-    assert len(run.log.read_bytes()) <= said[0] + len("step 999\n"), "the build went on printing"
+    assert len(run.log.read_bytes()) <= said[0] + len("step 1999\n"), "the build went on printing"
     assert not run.leftovers()
 
 
@@ -151,7 +151,7 @@ def test_a_filled_accounting_file_system_leaves_no_sigbus_undecided(start: Calla
         said = engine._api.exec_start(engine._api.exec_create(probe, command)["Id"])
         assert b"No space left on device" in said
 
-    record = start(24).under(fill)
+    record = start(120).under(fill)
     assert record.verdict is not None
     assert record.verdict.outcome is Outcome.PASSED
     assert record.verdict.grade != "kernel"
@@ -163,7 +163,7 @@ def test_a_filled_accounting_file_system_leaves_no_sigbus_undecided(start: Calla
 
 def _marked(build: Build, mark: str) -> Build:
     """The same build with `mark` in the command line of its shell."""
-    command = build.spec.command.replace("sleep 0.25; done", mark)
+    command = build.spec.command.replace("sleep 0.05; done", mark)
     return replace(build, spec=replace(build.spec, command=command))
 
 

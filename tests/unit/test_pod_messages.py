@@ -454,6 +454,16 @@ def test_a_probe_that_fell_silent_before_the_time_limit_makes_no_time_limit_of_i
     assert bench.run(reports_until=0).stopped is Stop.PROBE_LOST
 
 
+def test_a_build_that_prints_all_the_time_does_not_hide_a_silent_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    for step in range(1, 400):
+        bench.say("log", b"compiling\n", at=100.0 + step * 0.1)
+    bench.say("build-gone", at=140.1)
+    ending = bench.run(reports_until=0)
+    assert ending.stopped is Stop.PROBE_LOST
+    assert ending.stopped_at_s == pytest.approx(room.PROBE_SILENT_S, abs=1.0)
+
+
 def test_a_client_that_was_stopped_for_a_while_does_not_take_its_probe_for_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

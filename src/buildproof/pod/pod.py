@@ -31,6 +31,7 @@ GATE_S = 60.0
 LAST_COUNTERS_S = 5.0
 ENDING_S = 60.0
 PROBE_SILENT_S = 30.0  # it reports every second: a probe that was stopped or starved watches nothing
+OWN_PAUSE_S = 5.0
 PROBE_DEADLINE_GRACE_S = 120.0
 
 
@@ -63,6 +64,23 @@ class Ending:
     wall_s: float | None
     oom_flag: bool | None
     probe_lost: str | None
+
+
+class _Heartbeat:
+    """When the probe was last heard, by the monotonic clock."""
+
+    def __init__(self, now: float) -> None:
+        self._heard = self._looked = now
+
+    def is_lost(self, now: float, *, heard: bool) -> bool:
+        """Whether it has been silent for too long; to be asked all the time.
+
+        When nobody asked for a while it is we who were stopped: what the probe said meanwhile is still to be read.
+        """
+        if heard or now - self._looked > OWN_PAUSE_S:
+            self._heard = now
+        self._looked = now
+        return now - self._heard >= PROBE_SILENT_S
 
 
 class Pod:
@@ -313,7 +331,7 @@ class Pod:
 
     def _follow(self) -> Stop | None:
         began = self._began or time.monotonic()
-        heard = heard_probe = began
+        heard, heartbeat = began, _Heartbeat(began)
         limit = began + self._spec.time_limit_s
         silent_s = self._spec.silent_limit_s
         ending: float | None = None
@@ -323,12 +341,9 @@ class Pod:
             now = time.monotonic()
             if kind == "log":
                 heard = now
-            elif kind == "probe":
-                heard_probe = now
             elif kind == "build-gone":
                 ending = now + LAST_COUNTERS_S
-            # Only when nothing waits to be read: it may be we who were stopped for a while.
-            if self._probe_gone or (kind is None and now - heard_probe >= PROBE_SILENT_S):
+            if self._probe_gone or heartbeat.is_lost(now, heard=kind == "probe"):
                 return Stop.PROBE_LOST
             if self.on_progress:
                 self.on_progress(self.observation, now - began)
