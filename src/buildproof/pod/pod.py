@@ -321,7 +321,7 @@ class Pod:
         Where the kernel killed for lack of memory that is what happened, and the counters tell of it.
         """
         seen = self.observation
-        accounted = seen.hello is not None and seen.accounting_refused is None
+        accounted = seen.hello is not None and seen.accounting_refused is None and seen.accounting_gap is None
         return accounted and seen.final and not seen.state.get("command") and not seen.memory().oom_kills
 
     def _how_it_was_lost(self, wall_s: float) -> str:
