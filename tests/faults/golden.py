@@ -114,7 +114,8 @@ def _alternatives(golden: str) -> list[list[str]]:
     found: list[list[str]] = []
     for line in golden.splitlines():
         if line.startswith("  or ") and found:
-            found[-1].append(f"- {line.removeprefix('  or ')}")
+            item = "- " if found[-1][0].startswith("- ") else ""
+            found[-1].append(item + line.removeprefix("  or "))
         else:
             found.append([line])
     return found
