@@ -11,7 +11,7 @@ pytest_plugins = ["buildproof.plugin"]
 
 _HERE = Path(__file__).parent
 _MATRIX_MARKERS = {"windows", "linux", "gate", "nightly"}
-_WITHOUT_MATRIX = {_HERE / "tests" / "unit", _HERE / "tests" / "builders"}
+_WITHOUT_MATRIX = {_HERE / "tests" / name for name in ("unit", "builders", "calibration")}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
