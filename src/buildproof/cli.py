@@ -71,6 +71,8 @@ def doctor(
 
     Exit code 0 when runs can be trusted, 13 when not, 12 when no engine answers.
     """
+    if repeat > 1 and not calibrated:
+        raise typer.BadParameter("has a meaning with --calibrate alone", param_hint="--repeat")
     if calibrated:
         _calibrate(repeat, as_json=as_json)
         return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +19,10 @@ from buildproof.calibration.loads import Interval, Load
 from buildproof.calibration.project import load as program
 from buildproof.calibration.trial import MARK, SLACK, Calibration, Trial, Truth, compare, errors_of, truth_in
 from buildproof.discovery import discover, load
+from buildproof.engine import Engine
 from buildproof.errors import ExitCode
 from buildproof.evidence import CheckStatus, Grade, Memory, Process, Processes
+from buildproof.preflight import Finding, Level
 from buildproof.record import BuildRecord
 from buildproof.targets import Target
 from buildproof.verdict import Outcome, Verdict
@@ -160,6 +164,24 @@ def test_the_exit_code_says_whether_it_holds(
     assert "within 3%" in " ".join(result.stdout.split())
     if options:
         assert json.loads(result.stdout)["holds"] is (code == 0)
+
+
+def test_repeating_nothing_is_refused() -> None:
+    result = CliRunner().invoke(cli.app, ["doctor", "--repeat", "3"])
+    assert result.exit_code == 2  # click's own code for a wrong option
+    assert "has a meaning with --calibrate alone" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(("level", "code"), [(Level.OK, 0), (Level.STOP, int(ExitCode.UNMEASURED))])
+def test_the_doctor_speaks_to_programs_too(monkeypatch: pytest.MonkeyPatch, level: Level, code: int) -> None:
+    engine = SimpleNamespace(labelled_images=lambda _label: {})
+    monkeypatch.setattr(Engine, "connect", lambda: nullcontext(engine))
+    monkeypatch.setattr(cli, "diagnose", lambda *_: [Finding(level, "disk", "12 GiB are free", "make room")])
+    result = CliRunner().invoke(cli.app, ["doctor", "--json"])
+    assert result.exit_code == code
+    assert json.loads(result.stdout) == [
+        {"level": level.value, "what": "disk", "found": "12 GiB are free", "mend": "make room"}
+    ]
 
 
 def test_nothing_tried_is_nothing_proved() -> None:
