@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFacts:
-    """What the engine says of itself. Sizes are bytes; None: it does not say."""
+    """What the engine says of itself. Sizes are bytes; None: it does not say. `product` is Docker or Podman."""
 
+    product: str
     version: str
     api: str
     kernel: str
@@ -22,6 +23,7 @@ class EngineFacts:
     memory_limit: bool
     swap_limit: bool
     pids_limit: bool
+    cpu_limit: bool
     rootless: bool
     architecture: str
 

@@ -13,9 +13,11 @@ from typing import Any
 
 INFO: dict[str, Any] = {
     "CgroupVersion": "2", "CgroupDriver": "systemd", "Driver": "overlay2", "DockerRootDir": "/nowhere",
-    "NCPU": 4, "MemTotal": 16 << 30, "MemoryLimit": True, "SwapLimit": True, "PidsLimit": True,
+    "NCPU": 4, "MemTotal": 16 << 30, "MemoryLimit": True, "SwapLimit": True, "PidsLimit": True, "CpuCfsQuota": True,
     "KernelVersion": "6.12", "OperatingSystem": "Test", "Architecture": "x86_64", "SecurityOptions": [],
 }  # fmt: skip
+
+VERSION = {"ApiVersion": "1.45", "MinAPIVersion": "1.24", "Version": "26.0", "Components": [{"Name": "Engine"}]}
 
 
 class _UnixServer(socketserver.ThreadingUnixStreamServer):
@@ -23,9 +25,9 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
 
 
 @contextlib.contextmanager
-def fake_engine(socket: Path, **info: Any) -> Iterator[str]:
+def fake_engine(socket: Path, *, version: dict[str, Any] | None = None, **info: Any) -> Iterator[str]:
     """Serve on `socket`; yields what DOCKER_HOST has to say."""
-    answers = {"version": {"ApiVersion": "1.45", "MinAPIVersion": "1.24", "Version": "26.0"}, "info": {**INFO, **info}}
+    answers = {"version": {**VERSION, **(version or {})}, "info": {**INFO, **info}}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
