@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from buildproof.evidence import Memory, Process, ProcessEnd, Processes, Space, Time
+from buildproof.evidence import AncestorLimit, CutFile, Holder, Memory, Process, ProcessEnd, Processes, Space, Time
 
 _MOST_FAILED = 20
 # A charge is refused whole, so the mark may stay below the limit by the largest folio. The counter of limit hits cannot
@@ -26,6 +26,7 @@ class Observation:
         self.started = False
         self.state: Mapping[str, Any] = {}
         self.sample: Mapping[str, Any] = {}
+        self._known: dict[int, tuple[str, str | None]] = {}
         self._signalled: list[ProcessEnd] = []
         self._failed: list[ProcessEnd] = []
 
@@ -42,6 +43,8 @@ class Observation:
                 self.state = event
             case "sample":
                 self.sample = event
+            case "process":
+                self._known[event["pid"]] = event["comm"], event["cmdline"]
             case "signalled":
                 self._signalled.append(_end(event))
             case "failed":
@@ -51,6 +54,11 @@ class Observation:
     def final(self) -> bool:
         """Whether the command has ended and its last counters are in."""
         return bool(self.state.get("final"))
+
+    @property
+    def at_work(self) -> tuple[str, str | None] | None:
+        """Command name and command line of the process that holds most memory now."""
+        return self._known.get(self.sample.get("largest") or 0)
 
     @property
     def accounting_refused(self) -> str | None:
@@ -93,20 +101,38 @@ class Observation:
             swap_peak=self._swap_peak(),
             oom_kills=self._counter("oom_kills", since_start=True),
             limit_hits=hits,
+            own_ooms=self._counter("own_ooms", since_start=True),
             saturated=saturated,
+            holders=tuple(Holder(**holder) for holder in self.state.get("holders") or ()),
+            stalled_s=_seconds(self._counter("memory_stalled_us", since_start=True)),
+            major_faults=self._counter("major_faults", since_start=True),
+            refaults=self._counter("refaults", since_start=True),
+            ancestors=self._ancestors(),
             sample_interval_ms=self.state.get("longest_gap_ms"),
             samples=int(self.state.get("samples") or 0),
         )
+
+    def _ancestors(self) -> tuple[AncestorLimit, ...]:
+        before = {known["path"]: known["limit_hits"] for known in self.state.get("ancestors_at_start") or ()}
+        found = []
+        for now in self.state.get("ancestors") or ():
+            first, last = before.get(now["path"]), now["limit_hits"]
+            hits = None if first is None or last is None else last - first
+            found.append(AncestorLimit(path=now["path"], limit=now["limit"], limit_hits=hits))
+        return tuple(found)
 
     def time(self, *, wall_s: float | None, limit_s: float | None) -> Time:
         """The time part; `wall_s` is the client's clock, replaced by the kernel's where the command's record is in."""
         command = self.state.get("command") or {}
         cpu, throttled = (self._counter(name, since_start=True) for name in ("cpu_us", "throttled_us"))
+        clocks = self.state.get("clocks") or {}
         return Time(
             wall_s=command.get("elapsed_s", wall_s),
-            cpu_s=None if cpu is None else cpu / 1e6,
-            throttled_s=None if throttled is None else throttled / 1e6,
+            cpu_s=_seconds(cpu),
+            throttled_s=_seconds(throttled),
             limit_s=limit_s,
+            suspended_s=clocks.get("suspended_s"),
+            clock_step_s=clocks.get("clock_step_s"),
         )
 
     def processes(self, *, until_s: float | None) -> Processes:
@@ -133,14 +159,20 @@ class Observation:
                 min_free=mount["min_free"],
                 min_free_at_s=round(mount["min_free_at_s"], 3),
                 min_free_inodes=mount["min_free_inodes"],
+                kind=mount["kind"],
             )
             for mount in self.state.get("space") or ()
             if mount["min_free"] is not None
         }
 
 
+def _seconds(microseconds: int | None) -> float | None:
+    return None if microseconds is None else microseconds / 1e6
+
+
 def _end(event: Mapping[str, Any]) -> ProcessEnd:
-    return ProcessEnd(**{name: event[name] for name in ProcessEnd.__dataclass_fields__})
+    told = {name: event[name] for name in ProcessEnd.__dataclass_fields__}
+    return ProcessEnd(**{**told, "cut_files": tuple(CutFile(**cut) for cut in told["cut_files"])})
 
 
 def _process(facts: Mapping[str, Any]) -> Process:

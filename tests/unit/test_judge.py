@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +28,7 @@ from buildproof.evidence import (
 )
 from buildproof.limits import LimitState
 from buildproof.targets import Format, Machine
+from buildproof.units import parse_size
 from buildproof.verdict import Budget, Family, Outcome, Verdict, gravest, judge
 
 GIB = 1 << 30
@@ -391,16 +393,26 @@ def told_of(evidence: Evidence, budget: Budget = BUDGET) -> Verdict:
 def test_an_oom_kill_hidden_behind_exit_0_is_told_as_such() -> None:
     verdict = told_of(OOM_KILL)
     assert verdict.summary == (
-        "The build's limit of 6 GiB killed cc1plus (pid 214) (1 kill counted by the kernel)."
+        "The build's limit of 6 GiB killed cc1plus (pid 214) 12.0 s into the build (1 kill counted by the kernel)."
         " The build went on and exited 0 all the same."
     )
     assert verdict.culprit == "cc1plus (pid 214)"
-    assert "above 6 GiB; demand reached at least 1.46 GiB" in verdict.advice[0]
+    assert verdict.advice[0].startswith("Raise `mem_limit` from 6g to 12g")
+    assert [(clue.grade, clue.text) for clue in verdict.evidence] == [
+        (Grade.KERNEL, "cgroup: demand peak 1.46 GiB, charged peak 1.76 GiB, limit 6 GiB, 1 OOM kill"),
+        (
+            Grade.KERNEL,
+            "process accounting: cc1plus (pid 214), child of pid 200, ended by SIGKILL after 2.0 s",
+        ),
+        (Grade.STATUS, "the command exited with status 0"),
+    ]
 
 
 def test_an_oom_kill_that_ended_the_build_is_told_without_a_but() -> None:
     verdict = told_of(replace(remembered(OOM_KILL, oom_kills=2), exit_code=137))
-    assert verdict.summary == "The build's limit of 6 GiB killed cc1plus (pid 214) (2 kills counted by the kernel)."
+    assert verdict.summary == (
+        "The build's limit of 6 GiB killed cc1plus (pid 214) 12.0 s into the build (2 kills counted by the kernel)."
+    )
 
 
 def test_counters_that_say_nothing_of_the_limit_do_not_stop_the_verdict() -> None:
@@ -433,10 +445,10 @@ def test_a_sigbus_says_who_died_when_and_which_mount_was_full() -> None:
     evidence = replace(signalled(GOOD, end(signal.SIGBUS, "ld", at_s=12.5)), space=FULL_SHM)
     verdict = told_of(evidence)
     assert verdict.summary == (
-        "ld (pid 214) died of SIGBUS 12.5 s into the build. /dev/shm (64 MiB) was full at 11.5 s."
+        "ld (pid 214) died of SIGBUS 12.5 s into the build, when /dev/shm (64 MiB) was full."
         " The build exited 0 all the same."
     )
-    assert verdict.advice == ("Raise `shm_size` above 64 MiB, or point TMPDIR elsewhere.",)
+    assert verdict.advice == ("Raise `shm_size` from 64m to 256m, or point TMPDIR elsewhere.",)
 
 
 def test_a_caught_sigbus_says_who_caught_it_and_quotes_the_line() -> None:
@@ -444,7 +456,7 @@ def test_a_caught_sigbus_says_who_caught_it_and_quotes_the_line() -> None:
     evidence = failed(GOOD, 2, found("sigbus-caught", CAUGHT), found("sigbus", CAUGHT))
     verdict = told_of(replace(evidence, processes=Processes(exited=9, failed=(child, parent))))
     assert verdict.culprit == "cc1 (pid 214)"
-    assert verdict.summary == f"cc1 (pid 214) caught SIGBUS. Log line 7 says “{CAUGHT}”."
+    assert verdict.summary == f"cc1 (pid 214) caught SIGBUS (log line 7 says “{CAUGHT}”)."
 
 
 def test_refused_forks_are_counted_in_the_summary() -> None:
@@ -461,7 +473,9 @@ def test_a_sigbus_that_was_seen_needs_no_quote_and_was_not_caught() -> None:
     caught = failed(GOOD, 1, found("sigbus-caught", CAUGHT), found("sigbus", CAUGHT))
     verdict = told_of(signalled(caught, end(signal.SIGBUS)))
     assert verdict.summary == "cc1plus (pid 214) died of SIGBUS 12.0 s into the build."
-    assert verdict.advice == ("Look for a file cut while it was mapped, or a full file system outside.",)
+    (advice,) = verdict.advice
+    assert "no file was found cut" in advice
+    assert "replaced while it was mapped" in advice
 
 
 def test_a_mount_without_inodes_is_not_told_to_grow() -> None:
@@ -475,13 +489,16 @@ def test_a_mount_without_inodes_is_not_told_to_grow() -> None:
 def test_the_smallest_full_mount_is_the_cause() -> None:
     space = {
         "/": Space(size=50 * GIB, min_free=4096, min_free_at_s=1.0),
-        "/build/out": Space(size=8 * MIB, min_free=4096, min_free_at_s=2.0),
+        "/build/out": Space(size=8 * MIB, min_free=4096, min_free_at_s=2.0, kind="tmpfs"),
         "/small": Space(size=MIB, min_free=4097, min_free_at_s=2.0),
     }
     verdict = told_of(replace(signalled(failed(), end(signal.SIGBUS), end(signal.SIGBUS)), space=space))
     assert "/build/out (8 MiB) was full" in verdict.summary
     assert "and 1 more" in verdict.summary
-    assert verdict.advice == ("Give /build/out more than 8 MiB, or point the build's output or TMPDIR elsewhere.",)
+    (advice,) = verdict.advice
+    assert advice.startswith("Give /build/out more than 8 MiB: `size=32m` in the builder's `tmpfs`; or point")
+    clue = verdict.evidence[-2]
+    assert (clue.text, clue.at_s) == ("statvfs: /build/out (tmpfs of 8 MiB) had 4 KiB free", 2.0)
 
 
 def test_no_space_quotes_the_log_line() -> None:
@@ -492,7 +509,7 @@ def test_no_space_quotes_the_log_line() -> None:
 def test_no_space_names_the_full_mount_and_what_to_raise() -> None:
     verdict = told_of(replace(failed(GOOD, 1, found("no-space", NO_SPACE)), space=FULL_SHM))
     assert verdict.summary.endswith("/dev/shm (64 MiB) was full.")
-    assert verdict.advice == ("Raise `shm_size` above 64 MiB, or point TMPDIR elsewhere.",)
+    assert verdict.advice == ("Raise `shm_size` from 64m to 256m, or point TMPDIR elsewhere.",)
 
 
 def test_log_grade_verdicts_quote_their_line() -> None:
@@ -552,11 +569,14 @@ def test_the_culprit_of_a_build_error_is_who_failed_first_with_a_status_of_its_o
 
 def test_a_time_limit_says_how_busy_the_build_was_unless_that_is_unknown() -> None:
     stopped = replace(GOOD, exit_code=None, stopped=Stop.TIME_LIMIT, stopped_at_s=1800.0)
-    assert told_of(stopped).summary.endswith(
-        "limit of 30 min 00 s, and stopped there. It had used 2 min 30 s of CPU time."
-    )
-    unknown = replace(stopped, time=Time(wall_s=1800.0, cpu_s=None))
-    assert told_of(unknown).summary.endswith("and stopped there.")
+    busy = told_of(replace(stopped, time=Time(wall_s=1800.0, cpu_s=1700.0)))
+    assert busy.summary == "Still building at its time limit of 30 min 00 s, and stopped there."
+    assert [clue.text for clue in busy.evidence][:2] == [
+        "the harness stopped it at 30 min 00 s", "cgroup: 28 min 20 s of CPU time in 30 min 00 s",
+    ]  # fmt: skip
+    assert busy.advice == ("Raise `time-limit` to 1 h 00 min: it was at work all the time.",)
+    unknown = told_of(replace(stopped, time=Time(wall_s=1800.0, cpu_s=None)))
+    assert "CPU" not in " ".join((unknown.summary, *unknown.advice, *(clue.text for clue in unknown.evidence)))
 
 
 def test_a_cancelled_run_says_when_if_it_had_begun() -> None:
@@ -576,7 +596,10 @@ def test_an_exceeded_budget_names_the_largest_process() -> None:
     verdict = told_of(replace(evidence, processes=Processes(exited=1, top=top)))
     assert verdict.culprit == "rustc --crate-name big (pid 9)"
     assert "The largest process was rustc --crate-name big (pid 9) with 2 GiB." in verdict.summary
-    assert verdict.advice == ("Set `peak-memory` above 3 GiB, or find out what grew.",)
+    (advice,) = verdict.advice
+    told = re.match(r"Set `peak-memory` to (\w+) if 3 GiB is what it needs", advice)
+    assert told, advice
+    assert 3 * GIB < parse_size(told[1]) <= 4 * GIB
 
 
 def test_families_have_an_exit_code_of_their_own_and_the_projects_own_failures_come_first() -> None:
