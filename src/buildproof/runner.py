@@ -128,7 +128,7 @@ class _Job:
             self._emulated = emulation(self._engine.image_architecture(image.id), self._engine.facts().architecture)
         environment = {"CARGO_HOME": str(CACHE / "cargo"), "BUILDPROOF_CACHE": str(CACHE), **build.environment}
         with self._phase(Phase.SOURCES):
-            tree = open_source(manifest.project.source, ca_bundle=ca_bundle, where=manifest.project.place)
+            tree = open_source(manifest.project.source, ca_bundle=ca_bundle, where=manifest.project.source_place)
         self._record = replace(
             self._record,
             image=ImageRecord(reference=image.reference, id=image.id, toolchain=toolchain),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +20,9 @@ PODMAN: dict[str, Any] = {
 
 
 @pytest.fixture
-def facts_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def facts_of(monkeypatch: pytest.MonkeyPatch) -> Any:
     def ask(**answers: Any) -> EngineFacts:
-        socket = tmp_path / "engine.sock"
-        socket.unlink(missing_ok=True)
-        with fake_engine(socket, **answers) as address:
+        with fake_engine(**answers) as address:
             monkeypatch.setenv("DOCKER_HOST", address)
             with Engine.connect() as engine:
                 return engine.facts()

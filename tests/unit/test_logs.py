@@ -53,6 +53,21 @@ REAL: list[tuple[str, set[str]]] = [
     ("main.c:1:1: internal compiler error: Bus error", {"sigbus", "sigbus-caught", "compiler-bug"}),
     ("main.c:1:1: internal compiler error: in expand_expr, at expr.cc:1", {"compiler-bug"}),
     ("thread 'rustc' panicked; the compiler unexpectedly panicked. this is a bug.", {"compiler-bug"}),
+    ("signal: bus error (core dumped)", {"sigbus"}),
+    ("FAILED: [code=135] obj/main.o", {"sigbus"}),
+    ("go build x: /usr/lib/go/pkg/tool/linux_amd64/link: signal: segmentation fault", {"segfault"}),
+    ("FAILED: [code=139] obj/main.o", {"segfault"}),
+    ("go build x: /usr/lib/go/pkg/tool/linux_amd64/compile: signal: killed", {"killed"}),
+    ("clang: error: unable to execute command: Killed", {"killed"}),
+    ("FAILED: [code=137] obj/main.o", {"killed"}),
+    ("FAILED: [code=134] obj/main.o", {"abort"}),
+    ("LLVM ERROR: IO failure on output stream: no space left on device", {"no-space"}),
+    ("fatal error: runtime: out of memory", {"no-memory"}),
+    ("runtime: failed to create new OS thread (have 9 already; errno=11)", {"no-processes"}),
+    ("failed to spawn thread: Os { code: 11, kind: WouldBlock }", {"no-processes"}),
+    ("fatal error: error in backend: Cannot select: t9", {"compiler-bug"}),
+    ("clang: error: clang frontend command failed with exit code 70 (use -v to see invocation)", {"compiler-bug"}),
+    ("/usr/bin/ld: BFD (GNU Binutils) 2.40 internal error, aborting at elf.c:1", {"compiler-bug"}),
     ("PLEASE submit a bug report to https://github.com/llvm/llvm-project/issues/", {"compiler-bug"}),
 ]  # fmt: skip
 
@@ -76,6 +91,9 @@ NEAR_MISSES = [
     "warning: Aborted",
     "   Compiling segfault v1.0",
     "internal error codes are documented",
+    "FAILED: [code=1] obj/main.o",
+    "running 135 tests [code=1350]",
+    "signal: terminated",
     "",
 ]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from buildproof.probe import host as room
-from buildproof.probe.host import Clocks, swap_total, swapped
+from buildproof.probe.host import Clocks, busy_s, swap_total, swapped
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -99,3 +99,19 @@ def test_a_meminfo_that_does_not_tell_is_unknown(tmp_path: Path, text: str | Non
     if text is not None:
         meminfo.write_text(text)
     assert swap_total(meminfo) is None
+
+
+def test_the_hosts_cpus_are_busy_with_all_but_idling_and_waiting_for_disks(tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    ticks = os.sysconf("SC_CLK_TCK")
+    columns = [10, 20, 30, 10**9, 10**9, 40, 50, 60, 5, 6]
+    stat.write_text(f"cpu  {' '.join(str(column * ticks) for column in columns)}\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
+    assert busy_s(stat) == 210.0
+
+
+@pytest.mark.parametrize("text", [None, "", "cpu 1 2 3\n", "cpu a b c d e f g h\n"])
+def test_a_stat_that_does_not_tell_is_unknown_never_zero(tmp_path: Path, text: str | None) -> None:
+    stat = tmp_path / "stat"
+    if text is not None:
+        stat.write_text(text)
+    assert busy_s(stat) is None

@@ -10,9 +10,11 @@ from typing import Any, cast
 
 import pytest
 
+from buildproof.probe import host
 from buildproof.probe import watch as room
 from buildproof.probe.accounting import Journal, Record
 from buildproof.probe.cgroup import Usage
+from buildproof.probe.clues import Clues
 from buildproof.probe.ends import LAST_FAILED, MOST_REPORTED
 from buildproof.probe.memory import DENSE_S, MOVED_BYTES, SPARSE_S, Sampler
 from buildproof.probe.processes import Census, Seen
@@ -56,6 +58,7 @@ class FakeCgroup:
     def __init__(self) -> None:
         self.usages: Usage | None = Usage(charged=10 * MIB, demand=5 * MIB, swap=0)
         self.values: dict[str, int | None] = {"oom_kills": 0, "cpu_us": 100}
+        self.hits_above = 3
 
     def usage(self) -> Usage:
         return self.usages or Usage(charged=None, demand=None, swap=None)
@@ -67,7 +70,7 @@ class FakeCgroup:
         return {"memory": 1024 * MIB}
 
     def ancestors(self) -> list[dict[str, str | int | None]]:
-        return [{"path": "/docker", "limit": 2048 * MIB, "limit_hits": 3}]
+        return [{"path": "/docker", "limit": 2048 * MIB, "limit_hits": self.hits_above}]
 
 
 class FakeCensus:
@@ -77,7 +80,7 @@ class FakeCensus:
         self.alive: dict[int, Seen] = {}
         self.add(GATE, 1, "sh")
         self.add(51, GATE, "sh")
-        self.measured = 0
+        self.measured = self.noted = 0
 
     def add(self, pid: int, ppid: int, comm: str, rss: int = 0) -> None:
         self.alive[pid] = Seen(pid, ppid, comm, (comm, "x.c"), peak_rss=rss, rss=rss, settled=True)
@@ -91,8 +94,9 @@ class FakeCensus:
     def top(self) -> list[Seen]:
         return sorted(self.alive.values(), key=lambda seen: seen.peak_rss, reverse=True)
 
-    def note_mappings(self, _is_noted: Callable[[str], bool]) -> None:
-        """Nothing to do: fakes map nothing."""
+    def note_mappings(self, is_noted: Callable[[str], bool]) -> None:
+        assert is_noted("/work/a.rlib")
+        self.noted += 1
 
     def ended(self, pid: int, comm: str) -> Seen | None:
         seen = self.alive.get(pid)
@@ -265,6 +269,25 @@ def test_the_gates_own_end_is_not_the_builds(bench: Bench) -> None:
     assert bench.state()["exited"] == 0
 
 
+def test_files_that_were_cut_are_looked_for_behind_a_sigbus_and_behind_nothing_else(
+    bench: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "x.c").write_bytes(b"")
+    bench.watch._clues = Clues(str(tmp_path))
+    bench.census.add(60, 55, "ld")
+    bench.census.add(61, 55, "ld")
+    bench.tick(0.1, record(60, 55, signal=7, comm="ld"), record(61, 55, signal=11, comm="ld"), record(62, 55, signal=7))
+    bus, segv, unmet = bench.told("signalled")
+    assert bus["cut_files"] == [{"path": "/x.c", "size": 0, "needed": None}]
+    assert (segv["cut_files"], unmet["cut_files"]) == ([], [])
+
+
+def test_mappings_are_noted_every_second(bench: Bench) -> None:
+    for _ in range(60):
+        bench.tick(0.05)
+    assert 3 <= bench.census.noted <= 4
+
+
 # -- memory ---------------------------------------------------------------------------------------------------------
 
 
@@ -360,6 +383,41 @@ def test_counters_are_read_four_times_a_second(bench: Bench) -> None:
     assert bench.state()["counters"]["cpu_us"] == 100
     bench.tick(0.06)
     assert bench.state()["counters"]["cpu_us"] == 777
+
+
+def test_a_state_tells_the_limits_above_now_and_at_the_start(bench: Bench) -> None:
+    before = bench.cgroup.ancestors()
+    bench.cgroup.hits_above = 8
+    state = bench.state()
+    assert state["ancestors_at_start"] == before
+    assert state["ancestors"] == [{"path": "/docker", "limit": 2048 * MIB, "limit_hits": 8}]
+
+
+def test_a_state_tells_what_the_host_did_since_the_start_or_that_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings: dict[str, float | None] = {"swapped": 4096, "busy_s": 10.0}
+    monkeypatch.setattr(host, "swapped", lambda: readings["swapped"])
+    monkeypatch.setattr(host, "busy_s", lambda: readings["busy_s"])
+    bench = Bench(monkeypatch)
+    bench.go()
+    assert (bench.state()["host_swapped"], bench.state()["host_busy_s"]) == (0, 0)
+    readings.update(swapped=3 * 4096, busy_s=22.5)
+    assert (bench.state()["host_swapped"], bench.state()["host_busy_s"]) == (2 * 4096, 12.5)
+    readings.update(swapped=None, busy_s=None)
+    state = bench.state()
+    assert (state["host_swapped"], state["host_busy_s"]) == (None, None)
+    assert set(state["clocks"]) == {"suspended_s", "clock_step_s"}
+
+
+def test_a_process_that_is_not_settled_has_no_name_yet(bench: Bench) -> None:
+    bench.census.add(60, 51, "make", 9 * MIB)
+    bench.census.alive[60].settled = False
+    bench.tick(0.01)
+    assert bench.told("process") == []
+    bench.census.add(60, 51, "cc1", 9 * MIB)
+    bench.tick(1.1)
+    assert [event["comm"] for event in bench.told("process")] == ["cc1"]
+    bench.tick(1.1)
+    assert len(bench.told("process")) == 1
 
 
 # -- the end --------------------------------------------------------------------------------------------------------
