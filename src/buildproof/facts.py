@@ -21,9 +21,9 @@ class EngineFacts:
     cores: int
     memory: int
     memory_limit: bool
-    swap_limit: bool
+    swap_limit: bool | None
     pids_limit: bool
-    cpu_limit: bool
+    cpu_limit: bool | None
     rootless: bool
     architecture: str
 

@@ -17,6 +17,7 @@ GIB = 1 << 30
 MINIMUM_HOST, RECOMMENDED_HOST = 8 * GIB, 16 * GIB
 MINIMUM_DISK, RECOMMENDED_DISK = 10 * GIB, 20 * GIB
 MINIMUM_CORES, RECOMMENDED_CORES = 2, 4
+_UNSAID = "the engine does not say; it is read back before each build"
 _KEPT_BY_THE_HOST = 0.9  # firmware and kernel take their part of the memory that a machine is sold with
 
 
@@ -141,18 +142,22 @@ def _memory_limit(engine: EngineFacts) -> Finding:
 
 
 def _swap(engine: EngineFacts, host: HostFacts) -> Finding:
-    if not engine.swap_limit:
+    if engine.swap_limit is False:
         mend = _missing(engine, "memory", "boot with `swapaccount=1`; a build may swap unseen")
         return Finding(Level.WARNING, "swap", "the engine cannot limit swap", mend)
     if host.swap == 0:
         return Finding(Level.NOTE, "swap", "none on the host: a builder's swap is not in force, and reported as such")
+    if engine.swap_limit is None:
+        return Finding(Level.OK, "swap", _UNSAID)
     return Finding(Level.OK, "swap", "can be limited" + (f", {size(host.swap)} on the host" if host.swap else ""))
 
 
 def _cpu_limit(engine: EngineFacts) -> Finding:
-    if not engine.cpu_limit:
+    if engine.cpu_limit is False:
         mend = _missing(engine, "cpu", "enable the cpu controller with CFS bandwidth")
         return Finding(Level.WARNING, "cpu limit", "cannot be set", mend)
+    if engine.cpu_limit is None:
+        return Finding(Level.OK, "cpu limit", _UNSAID)
     return Finding(Level.OK, "cpu limit", "can be set")
 
 
@@ -197,7 +202,7 @@ def _builder(name: str, limits: Limits, engine: EngineFacts) -> Finding:
     what = f"builder {name}"
     if limits.cpus and limits.cpus > engine.cores:
         return Finding(Level.STOP, what, f"asks for {limits.cpus} cpus, the engine has {engine.cores}", "lower `cpus`")
-    if limits.cpus and engine.memory_limit and not engine.cpu_limit:
+    if limits.cpus and engine.memory_limit and engine.cpu_limit is False:
         # Docker 20.10 then refuses to create the container, where it would only leave out a memory limit.
         mend = "leave out `cpus`, or see to the cpu limit"
         return Finding(Level.STOP, what, f"asks for {limits.cpus} cpus, which the engine cannot limit", mend)

@@ -54,6 +54,13 @@ def test_an_engine_that_cannot_limit_cpus_is_known(facts_of: Any) -> None:
     assert not facts_of(CpuCfsQuota=False).cpu_limit
 
 
+def test_podman_on_cgroup_v2_is_not_believed_when_it_says_that_it_cannot_limit_cpus_and_swap(facts_of: Any) -> None:
+    facts = facts_of(**{**PODMAN, "CgroupVersion": "2"}, CpuCfsQuota=False, SwapLimit=False)
+    assert (facts.cpu_limit, facts.swap_limit) == (None, None)
+    facts = facts_of(CpuCfsQuota=False, SwapLimit=False)  # Docker is
+    assert (facts.cpu_limit, facts.swap_limit) == (False, False)
+
+
 REFUSALS = {
     "runc: error setting rlimits for ready process: error setting rlimit type 7: operation not permitted": "nofile",
     "crun: setrlimit `RLIMIT_MEMLOCK`: Operation not permitted": "memlock",

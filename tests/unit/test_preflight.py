@@ -131,6 +131,14 @@ def test_a_builder_whose_cpus_cannot_be_limited_stops_the_run() -> None:
     assert (finding.level, finding.found) == (Level.STOP, "asks for 2.0 cpus, which the engine cannot limit")
 
 
+def test_what_an_engine_does_not_say_is_left_to_the_reading_before_each_build() -> None:
+    engine = replace(ENGINE, cpu_limit=None, swap_limit=None)
+    findings = examine_engine(engine, HOST, [("linux", Limits(memory=GIB, cpus=2.0))])
+    assert {finding.level for finding in findings} == {Level.OK}
+    assert "the engine does not say" in found("cpu limit", engine).found
+    assert "the engine does not say" in found("swap", engine).found
+
+
 def test_podman_is_named_and_what_holds_there_is_said_in_one_finding() -> None:
     podman = replace(ENGINE, product="Podman", version="4.3.1", api="1.41")
     assert found("engine", podman).found.startswith("Podman 4.3.1, API 1.41, ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -61,8 +62,10 @@ class Engine:
         security = " ".join(info.get("SecurityOptions") or [])
         components = [str(component.get("Name", "")) for component in version.get("Components") or []]
         cgroup_version = info.get("CgroupVersion", "1")
+        podman = "Podman Engine" in components
+        silent = podman and str(cgroup_version) == "2"  # up to 5.4 it looks for v1's files alone, and says False
         return EngineFacts(
-            product="Podman" if "Podman Engine" in components else "Docker",
+            product="Podman" if podman else "Docker",
             version=str(version.get("Version", "unknown")),
             api=str(version.get("ApiVersion", "unknown")),
             kernel=str(info.get("KernelVersion", "unknown")),
@@ -74,12 +77,16 @@ class Engine:
             cores=int(info.get("NCPU") or 0),
             memory=int(info.get("MemTotal") or 0),
             memory_limit=bool(info.get("MemoryLimit")),
-            swap_limit=bool(info.get("SwapLimit")),
+            swap_limit=None if silent else bool(info.get("SwapLimit")),
             pids_limit=bool(info.get("PidsLimit")),
-            cpu_limit=bool(info.get("CpuCfsQuota")),
+            cpu_limit=None if silent else bool(info.get("CpuCfsQuota")),
             rootless="name=rootless" in security or bool(info.get("Rootless")),  # the latter is Podman's
             architecture=str(info.get("Architecture", "unknown")),
         )
+
+    @functools.cached_property
+    def _on_cgroup_v1(self) -> bool:
+        return self.facts().cgroup_version != 2
 
     # -- images -------------------------------------------------------------------------------------
 
@@ -177,8 +184,9 @@ class Engine:
             security_opt=list(spec.security) or None,
             mem_limit=limits.memory,
             memswap_limit=limits.memory_swap,
-            mem_swappiness=limits.swappiness,
-            oom_kill_disable=bool(limits.oom_kill_disable),
+            # cgroup v2 has neither: Docker leaves them out by itself, crun refuses to start a container that asks.
+            mem_swappiness=limits.swappiness if self._on_cgroup_v1 else None,
+            oom_kill_disable=bool(limits.oom_kill_disable) and self._on_cgroup_v1,
             shm_size=limits.shm,
             nano_cpus=round(limits.cpus * 1e9) if limits.cpus else None,
             cpu_shares=spec.cpu_shares,
