@@ -96,7 +96,7 @@ def _podman(engine: EngineFacts) -> list[Finding]:
     return [
         Finding(
             Level.NOTE, "podman",
-            "limits, counters and process accounting hold (measured with 4.3); of tmpfs only `size` and `mode` can be "
+            "limits, counters and process accounting hold (measured: 4.3, 5.4); of tmpfs only `size` and `mode` can be "
             "set, `nr_inodes` is refused; see docs/engines.md",
         )
     ]  # fmt: skip
