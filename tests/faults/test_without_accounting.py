@@ -62,9 +62,9 @@ class Run(NamedTuple):
 def run(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Run]:
     builds = load([FAULTS / name for name in ("own-children-sigterm", "sigbus-swallowed", "lld-full-tmpfs", "crashed")])
     bundle = ca_bundle(pytestconfig.getoption("buildproof_ca_bundle"))
-    session = Session(RunFolder.reserve(tmp_path_factory.mktemp("run")), ca_bundle=bundle, say=print)
+    folder = RunFolder.reserve(tmp_path_factory.mktemp("run"))
     with EngineWithoutAccounting.connect() as engine:
-        session._engine = engine
+        session = Session(folder, ca_bundle=bundle, say=print, engine=engine)
         session.prepare(builds)
         for build in builds:
             session.outcome(build)
