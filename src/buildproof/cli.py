@@ -96,7 +96,8 @@ def _calibrate(repeat: int, *, as_json: bool) -> None:
         print(json.dumps(show.data(found), indent=2))  # noqa: T201
     else:
         Console(highlight=False).print(show.table(found))
-        print(f"records: {', '.join(found.folders)}")  # noqa: T201
+        for folder in found.folders:
+            print(f"record: {folder}/record.json")  # noqa: T201
     if not found.holds:
         raise typer.Exit(ExitCode.UNMEASURED)
 

@@ -55,6 +55,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.refused_rlimits: dict[str, str] = {}
         self.refuse: list[str] = []
+        self.refuse_at_attach = False
         self.specs: list[ContainerSpec] = []
         self.killed: list[str] = []
         self.removed: list[str] = []
@@ -69,11 +70,16 @@ class FakeEngine:
     def put(self, _container: str, _folder: str, _tar: object) -> None:
         """Nothing to keep."""
 
-    def attach(self, _container: str) -> Line:
+    def attach(self, container: str) -> Line:
+        if self.refuse_at_attach:
+            self._refuse(container)
         self.lines.append(Line())
         return self.lines[-1]
 
     def start(self, container: str) -> None:
+        self._refuse(container)
+
+    def _refuse(self, container: str) -> None:
         if self.refuse and container != "the-probe":
             raise RlimitRefused(self.refuse.pop(0), "operation not permitted: it lacks CAP_SYS_RESOURCE")
 
@@ -283,7 +289,31 @@ def test_an_rlimit_that_the_engine_refuses_is_left_out_and_told(monkeypatch: pyt
     assert states["ulimit nofile"].in_force is True
 
 
-@pytest.mark.parametrize("refuse", [["memlock", "memlock"], ["stack"]])
+def test_podman_refuses_an_rlimit_when_it_is_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1), "nofile": (9, 9)}))
+    bench.engine.refuse, bench.engine.refuse_at_attach = ["memlock"], True
+    bench.say("probe", HELLO)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("probe", LIMITS)
+    states = bench.pod.prepare()
+    assert bench.engine.specs[-1].limits.rlimits == {"nofile": (9, 9)}
+    assert "it lacks CAP_SYS_RESOURCE" in str(states["ulimit memlock"].why)
+
+
+def test_an_engine_that_may_not_set_the_rlimits_it_adds_itself_is_asked_for_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1), "nofile": (9, 9)}))
+    bench.engine.refuse = ["nofile", "nofile"]
+    bench.say("probe", HELLO)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("probe", LIMITS)
+    states = bench.pod.prepare()
+    assert bench.engine.specs[-1].limits.rlimits == {}
+    assert "it lacks CAP_SYS_RESOURCE" in str(states["ulimit memlock"].why)
+
+
+@pytest.mark.parametrize("refuse", [["memlock", "memlock"], ["stack", "stack"]])
 def test_an_engine_that_goes_on_refusing_is_an_engine_error(monkeypatch: pytest.MonkeyPatch, refuse: list[str]) -> None:
     bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1)}))
     bench.engine.refuse = refuse
@@ -327,7 +357,7 @@ def test_a_pod_whose_processes_the_probe_cannot_see_is_an_engine_error(bench: Be
     for body in (HELLO, {**LIMITS, "found": False}):
         bench.say("probe", body)
     bench.say("log", bench.pod._token.encode() + b"\n")
-    with pytest.raises(EngineError, match="cannot see the build's processes"):
+    with pytest.raises(EngineError, match="cannot find the build's processes"):
         bench.pod.prepare()
 
 

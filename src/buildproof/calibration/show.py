@@ -23,9 +23,8 @@ def expected(load: Load, trials: Sequence[Trial]) -> str:
     parts += ["saturated"] if load.saturated and load.interval is not Interval.ANY else []
     parts += [f"{load.leftover} found alive"] if load.leftover else []
     if load.interval is not Interval.ANY:
-        truths = [trial.truth for trial in trials if trial.truth is not None]
-        held = _span(truths)
-        parts.append(f"{held} within {CLOSE:.0%}" if load.interval is Interval.CLOSE else f"{held} inside")
+        held = _span([trial.truth for trial in trials])
+        parts.append(f"{held} ±{CLOSE:.0%}" if load.interval is Interval.CLOSE else f"{held} inside")
     return ", ".join(parts)
 
 
@@ -37,9 +36,7 @@ def observed(load: Load, trials: Sequence[Trial]) -> str:
     text += f", {', '.join(found)} found alive" if found else ""
     if load.interval is Interval.ANY:
         return text
-    demand = _span([trial.demand_peak for trial in trials])
-    charged = _span([trial.charged_peak for trial in trials])
-    return f"{text}, {demand} to {charged}"
+    return f"{text}, {_span([peak for trial in trials for peak in (trial.demand_peak, trial.charged_peak)])}"
 
 
 def _span(sizes: Sequence[int | None]) -> str:
@@ -48,7 +45,7 @@ def _span(sizes: Sequence[int | None]) -> str:
     if len(known) < len(sizes) or not known:
         return "unknown"
     low, high = (f"{value / _MIB:.1f}" for value in (min(known), max(known)))
-    return f"{low} MiB" if low == high else f"{low}..{high} MiB"
+    return f"{low} MiB" if low == high else f"{low} to {high} MiB"
 
 
 def table(calibration: Calibration) -> RenderableType:
@@ -58,15 +55,14 @@ def table(calibration: Calibration) -> RenderableType:
     drawn.add_column("")
     for name in ("load", "expected", "observed"):
         drawn.add_column(name)
-    for name in ("median error", "worst error") if repeated else ("error",):
-        drawn.add_column(name, justify="right")
+    drawn.add_column("error: median, worst" if repeated else "error", justify="right")
     wrong: list[Text] = []
     for load, trials in calibration.by_load():
         bad = [trial for trial in trials if trial.wrong]
         mark = Text("OFF", style="bold red") if bad else Text("ok", style="green")
         errors = errors_of(trials) if load.interval is not Interval.ANY else None
-        cells = [f"{error:+.2%}" for error in errors] if errors else ["", ""]
-        drawn.add_row(mark, load.says, expected(load, trials), observed(load, trials), *cells[0 if repeated else 1 :])
+        shown = " ".join(f"{error:+.2%}" for error in (errors or ())[0 if repeated else 1 :])
+        drawn.add_row(mark, load.says, expected(load, trials), observed(load, trials), shown)
         wrong += [Text(f"{load.says}: {text}", style="red") for trial in bad for text in trial.wrong]
     return Group(drawn, *([Text(), *wrong] if wrong else []), Text(), Text(summary(calibration)))
 

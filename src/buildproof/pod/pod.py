@@ -180,7 +180,11 @@ class Pod:
         self._expect(lambda: self.observation.limits is not None, HELLO_S, "the probe did not report the limits")
         report = self.observation.limits or {}
         if not report.get("found"):
-            raise EngineError("the probe cannot see the build's processes: the pod's PID namespace is not shared")
+            raise EngineError(
+                "the probe cannot find the build's processes: the engine made no cgroup for their container, "
+                "or the pod's PID namespace is not shared",
+                next_step="`buildproof doctor` says what the engine lacks",
+            )
         host_swap = (self.observation.hello or {}).get("host_swap")
         self.limits = compare(self._spec.limits, report, host_swap=host_swap, refused=self._refused)
         return self.limits
@@ -188,14 +192,19 @@ class Pod:
     def _start_build(self) -> None:
         """Start the build container; an rlimit that the engine may not set is left out, and reported as such."""
         while True:
-            attachment = self._engine.attach(self._build)
+            attachment: Attachment | None = None
             try:
+                attachment = self._engine.attach(self._build)
                 self._engine.start(self._build)
             except RlimitRefused as error:
-                attachment.close()
-                if error.rlimit in self._refused or error.rlimit not in self._spec.limits.rlimits:
+                if attachment:
+                    attachment.close()
+                asked = [name for name in self._spec.limits.rlimits if name not in self._refused]
+                # Podman 4.3 adds rlimits of its own to those asked for: where it may not set its own, ask for none.
+                left_out = [error.rlimit] if error.rlimit in asked else asked
+                if not left_out:
                     raise
-                self._refused[error.rlimit] = f"the engine may not set it here ({error.reason})"
+                self._refused |= dict.fromkeys(left_out, f"the engine may not set it here ({error.reason})")
                 self._engine.remove(self._build)
                 self._build = self._create_build()
             else:
