@@ -30,6 +30,7 @@ ROWS = (
     ("document", "resources", "layout"),
     ("evidence", "facts"),
     ("limits", "targets", "labels"),
+    ("patience",),
     ("units", "errors"),
     ("probe",),
     ("ping", "__init__"),
