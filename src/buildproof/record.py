@@ -57,6 +57,10 @@ class Ended:
     accounting_refused: str | None = None
     probe_lost: str | None = None
     probe_cpu_s: float | None = None
+    emulated: str | None = None
+    host_swapped: int | None = None
+    host_busy_s: float | None = None
+    host_cpus: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +143,7 @@ _SHARED = tuple(set(Evidence.__dataclass_fields__) - set(Ended.__dataclass_field
 class EngineRecord:
     """The engine that the run was on. Memory and swap in bytes."""
 
+    product: str = "Docker"
     version: str
     api: str
     kernel: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,15 @@ def _mutant(seed: bytes, dice: random.Random) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("seed", [pe_seeds()[0], *pe_seeds()[1:2], *elf_seeds()[:2]], ids=lambda seed: seed.name)
-def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path) -> None:
+def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path, rounds: Callable[[int], int]) -> None:
+    mutants = rounds(_MUTANTS)
     dice = random.Random(f"buildproof {seed.name}")  # noqa: S311
     path = tmp_path / "mutant"
     rejected = 0
     with path.open("wb", buffering=0) as file:  # written over and over: a new file costs more than its judgement
-        for number in range(_MUTANTS):
+        for number in range(mutants):
             file.seek(0)
             file.write(_mutant(seed.data, dice))
             file.truncate()
@@ -60,7 +63,7 @@ def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path) -> None:
             artifact = examine(path, seed.target, seed.name)
             assert time.perf_counter() - started < _LONGEST, f"mutant {number} of {seed.name}"
             rejected += any(check.status is CheckStatus.FAIL for check in artifact.checks)
-    assert rejected > _MUTANTS // 4
+    assert rejected > mutants // 4
 
 
 def test_many_sections_over_many_zeros_cost_no_more_than_one_look(tmp_path: Path) -> None:

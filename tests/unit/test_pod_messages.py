@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import queue
+import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,6 +20,7 @@ from buildproof.logs import Log
 from buildproof.pod import Ending, Pod, PodSpec
 from buildproof.pod import pod as room
 from buildproof.pod.gate import gate_argv
+from buildproof.timeline import Timeline
 
 HELLO = {"event": "hello", "accounting_refused": None, "host_swap": 0}
 LIMITS = {"event": "limits", "found": True, "cgroup_version": 2, "cgroup": {"memory": 1 << 30}, "mounts": []}
@@ -53,6 +55,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.refused_rlimits: dict[str, str] = {}
         self.refuse: list[str] = []
+        self.refuse_at_attach = False
         self.specs: list[ContainerSpec] = []
         self.killed: list[str] = []
         self.removed: list[str] = []
@@ -67,11 +70,16 @@ class FakeEngine:
     def put(self, _container: str, _folder: str, _tar: object) -> None:
         """Nothing to keep."""
 
-    def attach(self, _container: str) -> Line:
+    def attach(self, container: str) -> Line:
+        if self.refuse_at_attach:
+            self._refuse(container)
         self.lines.append(Line())
         return self.lines[-1]
 
     def start(self, container: str) -> None:
+        self._refuse(container)
+
+    def _refuse(self, container: str) -> None:
         if self.refuse and container != "the-probe":
             raise RlimitRefused(self.refuse.pop(0), "operation not permitted: it lacks CAP_SYS_RESOURCE")
 
@@ -95,12 +103,23 @@ class Messages:
         self.now = 100.0
         self.waiting: list[tuple[str, Any]] = []
         self.later: list[tuple[float, str, Any]] = []
+        self.reports_until = 0.0  # a probe that watches reports every second
+        self.reported = self.now
+
+    def _let_the_probe_report(self) -> None:
+        if self.now - self.reported >= 1.0 and self.now < self.reports_until:
+            self.reported = self.now
+            self.waiting.append(("probe", b'{"event": "sample"}'))
 
     def put(self, message: tuple[str, Any]) -> None:
         self.waiting.append(message)
 
+    def empty(self) -> bool:
+        return not self.waiting
+
     def get(self, *, timeout: float) -> tuple[str, Any]:
         """The next message, or the end of the wait: the clock then stands where it was waited for."""
+        self._let_the_probe_report()
         if self.waiting:
             return self.waiting.pop(0)
         until = self.now + timeout
@@ -125,7 +144,7 @@ class Bench:
             "time_limit_s": 60.0,
         }  # fmt: skip
         pod_spec = PodSpec(**{**fields, **spec})
-        self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=self.timeline)
+        self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=Timeline(self.timeline))
         self.pod._messages = cast("Any", self.messages)
         # The test plays the readers' part.
         monkeypatch.setattr(self.pod, "_read_in_background", lambda line, _reader: self.pod._open.append(line))
@@ -149,8 +168,10 @@ class Bench:
     def written(self) -> bytes:
         return self.file.getvalue()
 
-    def run(self) -> Ending:
+    def run(self, *, reports_until: float = 1e9) -> Ending:
+        """Let the command go, beside a probe that reports every second until `reports_until`."""
         self.pod._gate_reached = True
+        self.messages.reports_until = reports_until
         self.say("probe", {"event": "started"})
         return self.pod.run()
 
@@ -163,13 +184,15 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 # -- single messages ------------------------------------------------------------------------------------------------
 
 
-def test_the_probes_events_are_kept_in_the_timeline_as_they_came(bench: Bench) -> None:
+def test_the_probes_events_are_observed_and_go_into_the_timeline(bench: Bench) -> None:
     bench.say("probe", HELLO)
     bench.say("probe", state(exited=3))
+    bench.say("probe", state(exited=4, final=True))
     bench.take_all()
+    bench.pod._timeline.close()
     assert bench.pod.observation.hello == HELLO
-    assert bench.pod.observation.state["exited"] == 3
-    assert [json.loads(line) for line in bench.timeline.getvalue().splitlines()] == [HELLO, state(exited=3)]
+    assert bench.pod.observation.state["exited"] == 4
+    assert [json.loads(line) for line in bench.timeline.getvalue().splitlines()] == [HELLO, state(exited=4, final=True)]
 
 
 def test_what_the_probe_says_in_no_event_goes_to_the_log(bench: Bench) -> None:
@@ -266,7 +289,31 @@ def test_an_rlimit_that_the_engine_refuses_is_left_out_and_told(monkeypatch: pyt
     assert states["ulimit nofile"].in_force is True
 
 
-@pytest.mark.parametrize("refuse", [["memlock", "memlock"], ["stack"]])
+def test_podman_refuses_an_rlimit_when_it_is_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1), "nofile": (9, 9)}))
+    bench.engine.refuse, bench.engine.refuse_at_attach = ["memlock"], True
+    bench.say("probe", HELLO)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("probe", LIMITS)
+    states = bench.pod.prepare()
+    assert bench.engine.specs[-1].limits.rlimits == {"nofile": (9, 9)}
+    assert "it lacks CAP_SYS_RESOURCE" in str(states["ulimit memlock"].why)
+
+
+def test_an_engine_that_may_not_set_the_rlimits_it_adds_itself_is_asked_for_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1), "nofile": (9, 9)}))
+    bench.engine.refuse = ["nofile", "nofile"]
+    bench.say("probe", HELLO)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("probe", LIMITS)
+    states = bench.pod.prepare()
+    assert bench.engine.specs[-1].limits.rlimits == {}
+    assert "it lacks CAP_SYS_RESOURCE" in str(states["ulimit memlock"].why)
+
+
+@pytest.mark.parametrize("refuse", [["memlock", "memlock"], ["stack", "stack"]])
 def test_an_engine_that_goes_on_refusing_is_an_engine_error(monkeypatch: pytest.MonkeyPatch, refuse: list[str]) -> None:
     bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1)}))
     bench.engine.refuse = refuse
@@ -310,7 +357,7 @@ def test_a_pod_whose_processes_the_probe_cannot_see_is_an_engine_error(bench: Be
     for body in (HELLO, {**LIMITS, "found": False}):
         bench.say("probe", body)
     bench.say("log", bench.pod._token.encode() + b"\n")
-    with pytest.raises(EngineError, match="cannot see the build's processes"):
+    with pytest.raises(EngineError, match="cannot find the build's processes"):
         bench.pod.prepare()
 
 
@@ -385,6 +432,85 @@ def test_a_lost_probe_ends_the_build_and_is_told(bench: Bench) -> None:
     assert bench.engine.killed == ["the-build"]
 
 
+def test_a_probe_that_falls_silent_ends_the_build_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    bench.say("build-gone", at=150.0)
+    ending = bench.run(reports_until=112.0)
+    assert (ending.exit_code, ending.stopped) == (None, Stop.PROBE_LOST)
+    assert ending.stopped_at_s == pytest.approx(11.0 + room.PROBE_SILENT_S, abs=1.0)
+    told = re.fullmatch(
+        r"the probe fell silent: nothing came from it for 30 s, (\d+) s into the build", str(ending.probe_lost)
+    )
+    assert told
+    assert int(told[1]) == pytest.approx(ending.stopped_at_s, abs=1.0)
+    assert bench.engine.killed == ["the-build"]
+    assert bench.build.sent == [b"\n"]
+
+
+def test_a_build_that_prints_does_not_speak_for_its_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0, silent_limit_s=10.0)
+    for second in range(101, 145):
+        bench.say("log", b".", at=float(second))
+    bench.say("build-gone", at=145.0)
+    ending = bench.run(reports_until=0)
+    assert ending.stopped is Stop.PROBE_LOST
+    assert ending.stopped_at_s == pytest.approx(room.PROBE_SILENT_S, abs=1.0)
+
+
+def test_a_probe_that_reports_now_and_then_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    for step in range(1, 10):
+        bench.say("probe", state(at_s=step * 29.0), at=100.0 + step * 29.0)
+    bench.say("probe", state(final=True), at=385.0)
+    bench.say("build-gone", at=385.1)
+    ending = bench.run(reports_until=0)
+    assert (ending.exit_code, ending.stopped, ending.probe_lost) == (0, None, None)
+
+
+def test_a_probe_that_reports_every_second_is_never_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    bench.say("probe", state(final=True), at=400.0)
+    bench.say("build-gone", at=400.1)
+    ending = bench.run()
+    assert (ending.stopped, ending.probe_lost) == (None, None)
+    assert ending.wall_s == pytest.approx(300.0, abs=1.0)
+
+
+def test_a_probe_that_fell_silent_before_the_time_limit_makes_no_time_limit_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, time_limit_s=room.PROBE_SILENT_S)
+    bench.say("build-gone", at=150.0)
+    assert bench.run(reports_until=0).stopped is Stop.PROBE_LOST
+
+
+def test_a_build_that_prints_all_the_time_does_not_hide_a_silent_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    for step in range(1, 400):
+        bench.say("log", b"compiling\n", at=100.0 + step * 0.1)
+    bench.say("build-gone", at=140.1)
+    ending = bench.run(reports_until=0)
+    assert ending.stopped is Stop.PROBE_LOST
+    assert ending.stopped_at_s == pytest.approx(room.PROBE_SILENT_S, abs=1.0)
+
+
+def test_a_client_that_was_stopped_for_a_while_does_not_take_its_probe_for_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+
+    def stopped_and_continued(_seen: object, _seconds: float) -> None:
+        bench.pod.on_progress = None
+        bench.messages.now += 60.0
+        bench.say("log", b"printed meanwhile\n")
+        bench.say("probe", state(at_s=61.0))
+
+    bench.pod.on_progress = stopped_and_continued
+    bench.say("probe", state(final=True), at=170.0)
+    bench.say("build-gone", at=170.1)
+    assert bench.run().stopped is None
+
+
 def test_a_container_that_ends_without_last_counters_is_waited_for_a_moment(bench: Bench) -> None:
     bench.engine.code = 137
     bench.say("build-gone", at=110.0)
@@ -418,7 +544,7 @@ def test_progress_is_told_while_the_build_runs(bench: Bench) -> None:
     bench.pod.on_progress = lambda _seen, seconds: told.append(seconds)
     bench.say("probe", state(final=True), at=102.0)
     bench.say("build-gone", at=102.1)
-    bench.run()
+    bench.run(reports_until=0)
     assert told == [0.5, 1.0, 1.5, 2.0]
 
 
@@ -442,6 +568,54 @@ def test_leaving_a_pod_hangs_up_and_removes_both_containers(bench: Bench) -> Non
     assert build.pid_namespace_of == "c1"
     assert (probe.cap_drop, build.cap_add, build.network) == (("ALL",), (), "none")
     assert build.scratch == ("/buildproof/src",)
+
+
+def test_a_gate_that_died_before_its_command_leaves_nothing_proved(bench: Bench) -> None:
+    bench.engine.code = 137
+    bench.say("probe", HELLO)
+    bench.say("probe", state(final=True, command=None), at=103.0)
+    bench.say("build-gone", at=103.1)
+    ending = bench.run()
+    assert ending.probe_lost == "the shell around the command was killed 3.0 s into the build, before it had ended"
+    assert ending.exit_code == 137
+
+
+@pytest.mark.parametrize(
+    ("hello", "last"),
+    [
+        (HELLO, state(final=True, command={"elapsed_s": 2.0})),
+        ({**HELLO, "accounting_refused": "acct(2): no"}, state(final=True, command=None)),
+        (HELLO, state(final=True, command=None, accounting_suspended=True)),
+        (HELLO, state(final=True, command=None, counters_at_start={"oom_kills": 0}, counters={"oom_kills": 1})),
+    ],
+    ids=[
+        "the command's end is known",
+        "no end of any process is known",
+        "the kernel suspended accounting",
+        "the kernel killed it for lack of memory",
+    ],
+)
+def test_a_gate_that_ended_for_a_known_reason_is_not_called_killed(
+    bench: Bench, hello: dict[str, Any], last: dict[str, Any]
+) -> None:
+    bench.say("probe", hello)
+    bench.say("probe", last, at=103.0)
+    bench.say("build-gone", at=103.1)
+    assert bench.run().probe_lost is None
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_only_a_builder_that_says_so_gets_a_seccomp_profile_of_ours(
+    monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    bench = Bench(monkeypatch, user_namespaces=allowed)
+    bench.pod._create_build()
+    profiles = [json.loads(option.removeprefix("seccomp=")) for option in bench.engine.specs[-1].security]
+    rules = [rule for profile in profiles for rule in profile["syscalls"]]
+    refused = {name for rule in rules if "args" not in rule for name in rule["names"]}
+    assert bool(profiles) is allowed
+    assert not refused & {"unshare", "clone", "setns", "mount", "umount2", "pivot_root"}
+    assert not allowed or {"acct", "bpf", "keyctl", "kexec_load", "init_module"} <= refused
 
 
 # -- the gate -------------------------------------------------------------------------------------------------------

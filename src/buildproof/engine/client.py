@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from docker.context import ContextAPI
 from docker.types import HostConfig, LogConfig, Mount, Ulimit
 
 from buildproof.engine.attachment import Attachment
-from buildproof.engine.failure import CALL_TIMEOUT_S, RLIMIT_REFUSED, RLIMIT_TYPES, RlimitRefused, told_as
+from buildproof.engine.failure import CALL_TIMEOUT_S, rlimits_told_apart, told_as
 from buildproof.engine.spec import ContainerSpec, ContainerState
 from buildproof.errors import EngineError
 from buildproof.facts import EngineFacts
@@ -60,8 +61,12 @@ class Engine:
         with told_as("say what it is"):
             info, version = self._api.info(), self._api.version()
         security = " ".join(info.get("SecurityOptions") or [])
+        components = [str(component.get("Name", "")) for component in version.get("Components") or []]
         cgroup_version = info.get("CgroupVersion", "1")
+        podman = "Podman Engine" in components
+        silent = podman and str(cgroup_version) == "2"  # up to 5.4 it looks for v1's files alone, and says False
         return EngineFacts(
+            product="Podman" if podman else "Docker",
             version=str(version.get("Version", "unknown")),
             api=str(version.get("ApiVersion", "unknown")),
             kernel=str(info.get("KernelVersion", "unknown")),
@@ -73,11 +78,16 @@ class Engine:
             cores=int(info.get("NCPU") or 0),
             memory=int(info.get("MemTotal") or 0),
             memory_limit=bool(info.get("MemoryLimit")),
-            swap_limit=bool(info.get("SwapLimit")),
+            swap_limit=None if silent else bool(info.get("SwapLimit")),
             pids_limit=bool(info.get("PidsLimit")),
-            rootless="name=rootless" in security,
+            cpu_limit=None if silent else bool(info.get("CpuCfsQuota")),
+            rootless="name=rootless" in security or bool(info.get("Rootless")),  # the latter is Podman's
             architecture=str(info.get("Architecture", "unknown")),
         )
+
+    @functools.cached_property
+    def _on_cgroup_v1(self) -> bool:
+        return self.facts().cgroup_version != 2
 
     # -- images -------------------------------------------------------------------------------------
 
@@ -88,6 +98,11 @@ class Engine:
                 return str(self._api.inspect_image(reference)["Id"])
             except docker.errors.ImageNotFound:
                 return None
+
+    def image_architecture(self, reference: str) -> str:
+        """The CPU that an image is for, as the OCI image specification names it: `amd64`, `arm64`."""
+        with told_as(f"look at the image {reference}"):
+            return str(self._api.inspect_image(reference).get("Architecture") or "unknown")
 
     def pull(self, reference: str) -> bool:
         """Pull an image; False when no registry answers, or none that has it."""
@@ -101,9 +116,9 @@ class Engine:
 
     def import_image(self, tar: Path, reference: str, changes: list[str]) -> None:
         """Make an image of a root file system's tar; `changes` are Dockerfile lines."""
-        repository, _, tag = reference.rpartition(":")
         with told_as(f"import the image {reference}"):
-            answer = self._api.import_image(str(tar), repository=repository, tag=tag, changes=changes)
+            # As `docker import` does it: Podman 4.3's endpoint reads `repo` alone, tag included, and drops `tag`.
+            answer = self._api.import_image(str(tar), repository=reference, changes=changes)
             if '"error"' in str(answer):
                 raise EngineError(f"the engine refused to import the image {reference}: {answer}")
 
@@ -181,10 +196,12 @@ class Engine:
             security_opt=list(spec.security) or None,
             mem_limit=limits.memory,
             memswap_limit=limits.memory_swap,
-            mem_swappiness=limits.swappiness,
-            oom_kill_disable=bool(limits.oom_kill_disable),
+            # cgroup v2 has neither: Docker leaves them out by itself, crun refuses to start a container that asks.
+            mem_swappiness=limits.swappiness if self._on_cgroup_v1 else None,
+            oom_kill_disable=bool(limits.oom_kill_disable) and self._on_cgroup_v1,
             shm_size=limits.shm,
             nano_cpus=round(limits.cpus * 1e9) if limits.cpus else None,
+            cpu_shares=spec.cpu_shares,
             pids_limit=limits.pids,
             ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in limits.rlimits.items()] or None,
             tmpfs=dict(limits.tmpfs) or None,
@@ -198,21 +215,18 @@ class Engine:
         return config
 
     def attach(self, container: str) -> Attachment:
-        """Attach stdin, stdout and stderr; do it before `start` so that nothing is missed."""
-        with told_as(f"attach to container {container[:12]}"):
+        """Attach stdin, stdout and stderr; do it before `start` so that nothing is missed.
+
+        Podman makes the container's first process here, Docker in `start`: RlimitRefused when that is where it fails.
+        """
+        with rlimits_told_apart(), told_as(f"attach to container {container[:12]}"):
             params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             return Attachment(self._api.attach_socket(container, params=params))
 
     def start(self, container: str) -> None:
         """Start a created container; RlimitRefused when that is where it fails."""
-        try:
-            with told_as(f"start container {container[:12]}"):
-                self._api.start(container)
-        except EngineError as error:
-            if refused := RLIMIT_REFUSED.search(error.what):
-                name = RLIMIT_TYPES[int(refused[1])] if refused[1] else refused[2].lower()
-                raise RlimitRefused(name, f"{refused[3]}: it lacks CAP_SYS_RESOURCE") from error
-            raise
+        with rlimits_told_apart(), told_as(f"start container {container[:12]}"):
+            self._api.start(container)
 
     def state(self, container: str) -> ContainerState:
         """Ask how a container is."""
@@ -336,7 +350,8 @@ class Engine:
         """Images with all these labels: id -> tags."""
         with told_as("list images"):
             found = self._api.images(filters={"label": list(labels)})
-        return {str(item["Id"]): list(item["RepoTags"] or []) for item in found}
+        # Podman names Docker Hub in full where Docker leaves it out; both take the short name.
+        return {str(item["Id"]): [tag.removeprefix("docker.io/") for tag in item["RepoTags"] or []] for item in found}
 
     def remove_image(self, reference: str) -> None:
         """Remove an image or one of its tags; nothing happens when it is gone already."""

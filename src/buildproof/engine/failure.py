@@ -20,8 +20,8 @@ _NO_ENGINE = (
     "`buildproof doctor` tells more"
 )
 # What runc ("rlimit type 7") and crun ("RLIMIT_NOFILE") say when the engine lacks CAP_SYS_RESOURCE, see getrlimit(2).
-RLIMIT_REFUSED = re.compile(r"rlimit(?: type (\d+)|s? .?RLIMIT_(\w+)).*?: (operation not permitted)", re.IGNORECASE)
-RLIMIT_TYPES = (
+_RLIMIT_REFUSED = re.compile(r"rlimit(?: type (\d+)|s? .?RLIMIT_(\w+)).*?: (operation not permitted)", re.IGNORECASE)
+_RLIMIT_TYPES = (
     "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks", "sigpending",
     "msgqueue", "nice", "rtprio", "rttime",
 )  # fmt: skip
@@ -32,7 +32,12 @@ class RlimitRefused(EngineError):
 
     def __init__(self, rlimit: str, reason: str) -> None:
         self.rlimit, self.reason = rlimit, reason
-        super().__init__(f"the engine refused to set the rlimit {rlimit}: {reason}")
+        super().__init__(
+            f"the engine refused to set the rlimit {rlimit}: {reason}",
+            # Podman 4.3 sets nofile and nproc of 1048576 by itself where nothing else is said.
+            next_step="give the engine CAP_SYS_RESOURCE, or rlimits that it may set as its own defaults "
+            "(Podman: `default_ulimits` in containers.conf)",
+        )
 
 
 @contextlib.contextmanager
@@ -52,6 +57,18 @@ def told_as(doing: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise EngineError(f"the connection to the engine broke while asked to {doing}: {error}") from error
+
+
+@contextlib.contextmanager
+def rlimits_told_apart() -> Iterator[None]:
+    """Turn the EngineError of an rlimit that the engine may not set into RlimitRefused."""
+    try:
+        yield
+    except EngineError as error:
+        if refused := _RLIMIT_REFUSED.search(error.what):
+            name = _RLIMIT_TYPES[int(refused[1])] if refused[1] else refused[2].lower()
+            raise RlimitRefused(name, f"{refused[3]}: it lacks CAP_SYS_RESOURCE") from error
+        raise
 
 
 def _root_cause(error: BaseException) -> str:

@@ -24,11 +24,15 @@ from buildproof.observation import Observation
 from buildproof.patience import patient
 from buildproof.pod.gate import gate_argv
 from buildproof.pod.probe import probe_spec, put_probe
+from buildproof.pod.seccomp import namespaces_allowed
+from buildproof.timeline import Timeline
 
 HELLO_S = 30.0
 GATE_S = 60.0
 LAST_COUNTERS_S = 5.0
 ENDING_S = 60.0
+PROBE_SILENT_S = 30.0  # it reports every second: a probe that was stopped or starved watches nothing
+OWN_PAUSE_S = 5.0
 PROBE_DEADLINE_GRACE_S = 120.0
 
 
@@ -48,6 +52,7 @@ class PodSpec:
     time_limit_s: float
     silent_limit_s: float | None = None
     volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    user_namespaces: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +67,27 @@ class Ending:
     probe_lost: str | None
 
 
+class _Heartbeat:
+    """When the probe was last heard, by the monotonic clock."""
+
+    def __init__(self, now: float) -> None:
+        self._heard = self._looked = now
+
+    def is_lost(self, now: float, *, heard: bool) -> bool:
+        """Whether it has been silent for too long; to be asked all the time.
+
+        When nobody asked for a while it is we who were stopped: what the probe said meanwhile is still to be read.
+        """
+        if heard or now - self._looked > OWN_PAUSE_S:
+            self._heard = now
+        self._looked = now
+        return now - self._heard >= PROBE_SILENT_S
+
+
 class Pod:
     """One build container with its probe. Leaving the context ends and removes both, whatever happened."""
 
-    def __init__(self, engine: Engine, spec: PodSpec, *, log: Log, timeline: IO[str]) -> None:
+    def __init__(self, engine: Engine, spec: PodSpec, *, log: Log, timeline: Timeline) -> None:
         self._engine, self._spec, self._log, self._timeline = engine, spec, log, timeline
         self._token = f"buildproof-gate-{secrets.token_hex(8)}"
         # Bounded: a build that prints faster than its log is written has to wait, not to fill our memory.
@@ -79,7 +101,7 @@ class Pod:
         self._probe = self._build = ""
         self._probe_line: Attachment
         self._build_line: Attachment
-        self._gate_reached = self._build_gone = False
+        self._gate_reached = self._build_gone = self._probe_gone = False
         self._held_back = b""
 
     def __enter__(self) -> Self:
@@ -116,6 +138,7 @@ class Pod:
                 user=spec.user,
                 limits=replace(spec.limits, rlimits=granted),
                 pid_namespace_of=self._probe,
+                security=(namespaces_allowed(),) if spec.user_namespaces else (),
                 volumes=spec.volumes,
                 scratch=(spec.workdir,),
                 stdin=True,
@@ -123,6 +146,7 @@ class Pod:
         )
 
     def _remove(self) -> None:
+        self._timeline.close()
         for attachment in self._open:
             attachment.close()
         for container in (self._build, self._probe):
@@ -159,7 +183,11 @@ class Pod:
         )
         report = self.observation.limits or {}
         if not report.get("found"):
-            raise EngineError("the probe cannot see the build's processes: the pod's PID namespace is not shared")
+            raise EngineError(
+                "the probe cannot find the build's processes: the engine made no cgroup for their container, "
+                "or the pod's PID namespace is not shared",
+                next_step="`buildproof doctor` says what the engine lacks",
+            )
         host_swap = (self.observation.hello or {}).get("host_swap")
         self.limits = compare(self._spec.limits, report, host_swap=host_swap, refused=self._refused)
         return self.limits
@@ -167,14 +195,19 @@ class Pod:
     def _start_build(self) -> None:
         """Start the build container; an rlimit that the engine may not set is left out, and reported as such."""
         while True:
-            attachment = self._engine.attach(self._build)
+            attachment: Attachment | None = None
             try:
+                attachment = self._engine.attach(self._build)
                 self._engine.start(self._build)
             except RlimitRefused as error:
-                attachment.close()
-                if error.rlimit in self._refused or error.rlimit not in self._spec.limits.rlimits:
+                if attachment:
+                    attachment.close()
+                asked = [name for name in self._spec.limits.rlimits if name not in self._refused]
+                # Podman 4.3 adds rlimits of its own to those asked for: where it may not set its own, ask for none.
+                left_out = [error.rlimit] if error.rlimit in asked else asked
+                if not left_out:
                     raise
-                self._refused[error.rlimit] = f"the engine may not set it here ({error.reason})"
+                self._refused |= dict.fromkeys(left_out, f"the engine may not set it here ({error.reason})")
                 self._engine.remove(self._build)
                 self._build = self._create_build()
             else:
@@ -234,6 +267,8 @@ class Pod:
             self._take_event(body)
         elif kind == "log":
             self._take_log(body)
+        elif kind == "probe-gone":
+            self._probe_gone = True
         elif kind == "build-gone":
             self._build_gone = True
             self._log.write(self._held_back)
@@ -247,7 +282,7 @@ class Pod:
             self._log.write(b"[probe] " + line + b"\n")
             return
         self.observation.feed(event)
-        self._timeline.write(line.decode("utf-8", "replace") + "\n")
+        self._timeline.take(event)
 
     def _take_log(self, chunk: bytes) -> None:
         if not self._gate_reached:
@@ -273,9 +308,13 @@ class Pod:
         if stopped is None:
             with contextlib.suppress(EngineError):  # the gate may be dead already: then the container ends by itself
                 self._build_line.send(b"\n")
+            if self._gate_was_killed():
+                probe_lost = (
+                    f"the shell around the command was killed {wall_s:.1f} s into the build, before it had ended"
+                )
         else:
             if stopped is Stop.PROBE_LOST:
-                probe_lost = f"the probe ended {wall_s:.1f} s into the build: {self._last_words('probe-gone')}"
+                probe_lost = self._how_it_was_lost(wall_s)
             self._engine.kill(self._build)
         state = self._await_end()
         own_end = stopped is None and not state.running
@@ -288,9 +327,23 @@ class Pod:
             probe_lost=probe_lost,
         )
 
+    def _gate_was_killed(self) -> bool:
+        """Whether the gate died first: then the probe saw no end of the command, and nobody knows what it still did.
+
+        Where the kernel killed for lack of memory that is what happened, and the counters tell of it.
+        """
+        seen = self.observation
+        accounted = seen.hello is not None and seen.accounting_refused is None and seen.accounting_gap is None
+        return accounted and seen.final and not seen.state.get("command") and not seen.memory().oom_kills
+
+    def _how_it_was_lost(self, wall_s: float) -> str:
+        if self._probe_gone:
+            return f"the probe ended {wall_s:.1f} s into the build: {self._last_words('probe-gone')}"
+        return f"the probe fell silent: nothing came from it for {PROBE_SILENT_S:.0f} s, {wall_s:.0f} s into the build"
+
     def _follow(self) -> Stop | None:
         began = self._began or time.monotonic()
-        heard = began
+        heard, heartbeat = began, _Heartbeat(began)
         limit = began + self._spec.time_limit_s
         silent_s = self._spec.silent_limit_s
         ending: float | None = None
@@ -300,17 +353,17 @@ class Pod:
             now = time.monotonic()
             if kind == "log":
                 heard = now
-            elif kind == "probe-gone":
-                return Stop.PROBE_LOST
             elif kind == "build-gone":
                 ending = now + patient(LAST_COUNTERS_S)
+            if self._probe_gone or heartbeat.is_lost(now, heard=kind == "probe"):
+                return Stop.PROBE_LOST
             if self.on_progress:
                 self.on_progress(self.observation, now - began)
             if ending is not None and now >= ending:
                 return None
             if now >= limit:
                 return self._stop_at(Stop.TIME_LIMIT)
-            if silent_s is not None and now - heard >= silent_s:
+            if silent_s is not None and now - heard >= silent_s and self._messages.empty():  # as above
                 return self._stop_at(Stop.SILENT)
         return None
 
