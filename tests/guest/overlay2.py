@@ -54,7 +54,7 @@ def chain_of(diffs: Iterable[str]) -> list[Layer]:
 
 
 class _Pipe(io.RawIOBase):
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
 
     def write(self, data: Any) -> int:
@@ -65,7 +65,7 @@ class _Pipe(io.RawIOBase):
 class DataFolder:
     """A tar in the making: whatever is added comes after its parents' folders, for mke2fs(8) makes none by itself."""
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self._tar = tarfile.open(fileobj=_Pipe(write), mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115
         self._folders = {PurePosixPath()}
 
