@@ -34,6 +34,7 @@ ROWS = (
     ("document", "resources", "layout"),
     ("evidence", "facts", "log_patterns"),
     ("limits", "targets", "labels"),
+    ("patience",),
     ("units", "errors"),
     ("probe",),
     ("ping", "__init__"),

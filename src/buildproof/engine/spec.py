@@ -32,6 +32,8 @@ class ContainerSpec:
     volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
     scratch: tuple[str, ...] = ()  # mount points of anonymous volumes, which go with the container
     binds: dict[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+    loopback_ports: tuple[int, ...] = ()  # published at a free port of the engine's loopback address; needs a network
     stdin: bool = False
     keep_log: bool = False
 
