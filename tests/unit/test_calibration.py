@@ -119,6 +119,11 @@ def test_what_is_off_is_said(load: Load, memory: dict[str, Any], complaint: str)
     assert complaint in wrong
 
 
+def test_a_process_that_was_not_left_behind_must_not_be_found_alive() -> None:
+    stayed = replace(record(), processes=Processes(leftover=(Process(pid=7, comm="sh", cmdline=None, peak_rss=1),)))
+    assert trial(CLOSE, stayed).wrong == ("left behind was sh, not nothing",)
+
+
 def test_a_short_plateau_may_be_missed_but_not_overstated() -> None:
     assert trial(CONTAINS, record(demand_peak=50 * MIB)).wrong == ()
 
