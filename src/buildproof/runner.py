@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from buildproof.artifacts import examine
+from buildproof.artifacts import Expectation, examine
 from buildproof.collect import Collected, collect, matches
 from buildproof.engine import Engine
 from buildproof.errors import EngineError, FetchError, ImageError
@@ -228,7 +228,7 @@ class _Job:
     def _examine(self, output: Collected) -> Artifact:
         target = self._build.target
         if output.path:
-            return examine(output.path, target, output.name)
+            return examine(output.path, Expectation(target=target), output.name)
         missing = Check(id="artifact-present", status=CheckStatus.FAIL, message=output.complaint or "it is missing")
         return Artifact(
             path=output.name,

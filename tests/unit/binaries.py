@@ -14,16 +14,21 @@ from tests.unit.binaries_damage import Seed
 from tests.unit.binaries_elf import minimal_elf
 from tests.unit.binaries_pe import minimal_pe
 
-from buildproof.artifacts import examine
+from buildproof.artifacts import Expectation, examine
 from buildproof.evidence import Artifact, CheckStatus
 from buildproof.targets import Format, Machine, Target
 
 
-def judge(directory: Path, data: bytes, target: Target) -> Artifact:
+def judge(directory: Path, data: bytes, expected: Target | Expectation) -> Artifact:
     """`examine` of these bytes, out of a file in `directory`."""
     path = directory / "artifact"
     path.write_bytes(data)
-    return examine(path, target, "artifact")
+    return examine(path, expecting(expected), "artifact")
+
+
+def expecting(expected: Target | Expectation) -> Expectation:
+    """A program for a target, unless more is said."""
+    return Expectation(target=expected) if isinstance(expected, Target) else expected
 
 
 def failing(artifact: Artifact) -> list[str]:

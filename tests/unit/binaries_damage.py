@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from buildproof.evidence import CheckStatus
 from buildproof.targets import Target
 
 Mutation = Callable[[bytearray], None]
@@ -27,11 +28,12 @@ class Seed:
 
 @dataclass(frozen=True)
 class Damage:
-    """A mutation of a sound program: what it does, and the one rule that must reject the result."""
+    """A mutation of a sound program: what it does, and the one rule that must reject the result, or warn of it."""
 
     name: str
     rule: str
     apply: Mutation
+    status: CheckStatus = CheckStatus.FAIL
 
     def of(self, seed: Seed) -> bytes | None:
         """The damaged program, or None where this seed cannot be damaged in this way."""

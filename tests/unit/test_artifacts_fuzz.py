@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.unit.binaries import elf_seeds, failing, judge, pe_seeds
+from tests.unit.binaries import elf_seeds, expecting, failing, judge, pe_seeds
 from tests.unit.binaries_damage import Seed
 from tests.unit.binaries_elf import Elf
 
@@ -57,7 +57,7 @@ def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path) -> None:
             file.write(_mutant(seed.data, dice))
             file.truncate()
             started = time.perf_counter()
-            artifact = examine(path, seed.target, seed.name)
+            artifact = examine(path, expecting(seed.target), seed.name)
             assert time.perf_counter() - started < _LONGEST, f"mutant {number} of {seed.name}"
             rejected += any(check.status is CheckStatus.FAIL for check in artifact.checks)
     assert rejected > _MUTANTS // 4
@@ -75,5 +75,5 @@ def test_many_sections_over_many_zeros_cost_no_more_than_one_look(tmp_path: Path
     elf.put64(40, table)
     elf.put16(60, count)
     started = time.perf_counter()
-    assert failing(judge(tmp_path, bytes(data), seed.target)) == ["elf-code"]
+    assert "elf-code" in failing(judge(tmp_path, bytes(data), seed.target))
     assert time.perf_counter() - started < _LONGEST
