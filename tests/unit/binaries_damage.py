@@ -47,11 +47,13 @@ class Damage:
 
 
 def suited(seeds: list[Seed], damages: list[Damage]) -> Iterator[tuple[Seed, Damage]]:
-    """All pairs in which the seed has got what the mutation damages."""
-    for damage in damages:
-        pairs = [(seed, damage) for seed in seeds if damage.of(seed) is not None]
-        assert pairs, f"no seed is suited for {damage.name}"
-        yield from pairs
+    """Every damage with the first seed that has what it damages, and with one of the others, taking turns."""
+    for number, damage in enumerate(damages):
+        fit = [seed for seed in seeds if damage.of(seed) is not None]
+        assert fit, f"no seed is suited for {damage.name}"
+        yield fit[0], damage
+        if others := fit[1:]:
+            yield others[number % len(others)], damage
 
 
 class View:

@@ -6,6 +6,6 @@ is one small function over facts.
 """
 
 from buildproof.artifacts.examination import RULES, examine
-from buildproof.artifacts.expectation import Expectation, Kind
+from buildproof.artifacts.expectation import Expectation, Hardening, Kind, Symbols
 
-__all__ = ["RULES", "Expectation", "Kind", "examine"]
+__all__ = ["RULES", "Expectation", "Hardening", "Kind", "Symbols", "examine"]

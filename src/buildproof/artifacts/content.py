@@ -73,7 +73,10 @@ def read_through(file: BinaryIO, *, words: bool = False) -> Content:
         while chunk := file.read(_CHUNK):
             if hashed:
                 hashed.result()
-            hashed = beside.submit(digest.update, chunk)
+            if len(chunk) == _CHUNK:
+                hashed = beside.submit(digest.update, chunk)
+            else:  # the last one, and the only one of a small file: not worth a thread
+                digest.update(chunk)
             zeros = len(chunk) - len(chunk.rstrip(b"\0")) if chunk[-1] == 0 else 0
             trailing = trailing + zeros if zeros == len(chunk) else zeros
             if zeros == len(chunk):

@@ -14,7 +14,7 @@ from buildproof.artifacts.content import Content, holes_of, read_through
 from buildproof.artifacts.expectation import Expectation
 from buildproof.artifacts.file import Candidate
 from buildproof.artifacts.reader import Reader
-from buildproof.artifacts.rule import Rule, judge
+from buildproof.artifacts.rule import Aspect, Rule, judge
 from buildproof.evidence import Artifact, Check, CheckStatus
 from buildproof.targets import Format
 
@@ -64,7 +64,8 @@ def _opened(path: Path) -> BinaryIO:
 def _checks(opened: BinaryIO, content: Content, expected: Expectation) -> tuple[Check, ...]:
     opened.seek(0)
     checks = judge(file.RULES, Candidate(expected=expected, content=content, head=opened.read(_HEAD)))
-    if any(check.status is CheckStatus.FAIL for check in checks):
+    unreadable = {rule.id for rule in file.RULES if rule.aspect is Aspect.STRUCTURE}
+    if any(check.status is CheckStatus.FAIL and check.id in unreadable for check in checks):
         return checks
     with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         if len(mapped) != content.size:

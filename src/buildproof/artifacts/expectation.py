@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from buildproof.targets import Target
 
@@ -15,9 +17,51 @@ class Kind(StrEnum):
     LIBRARY = "library"  # a DLL or shared object, loaded into a program
 
 
+class Hardening(StrEnum):
+    """How much a project asks for; each level has all of those before it. docs/rules.md says which rule is in which."""
+
+    NONE = "none"
+    BASIC = "basic"
+    FULL = "full"
+    STRICT = "strict"
+
+    def includes(self, level: Hardening) -> bool:
+        """Whether what `level` asks for is asked for by this one too."""
+        order = list(Hardening)
+        return order.index(self) >= order.index(level)
+
+
+class Symbols(StrEnum):
+    """What may be left of the names that debuggers read."""
+
+    ANY = "any"
+    STRIPPED = "stripped"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """The platform, the kind, and what the project chose."""
+    """The platform, the kind, and what the project chose.
+
+    `windows` is the oldest Windows to start on, `glibc` the newest glibc that may be needed; None is the policy's
+    default, and no limit. `libraries` are globs of what may be needed beside the system. `beside` has, for each file
+    that is shipped in the same folder, what it exports, or None where that is not known; DLLs in lower case.
+    `size` is the most bytes that the file may have.
+    """
 
     target: Target
     kind: Kind = Kind.PROGRAM
+    windows: str | None = None
+    glibc: str | None = None
+    libraries: tuple[str, ...] = ()
+    beside: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    hardening: Hardening = Hardening.NONE
+    symbols: Symbols = Symbols.ANY
+    size: int | None = None
+
+    def asks_for(self, level: Hardening) -> str | None:
+        """None where the project's hardening has `level` in it, or why its rules do not apply."""
+        return None if self.hardening.includes(level) else f"the project's hardening is {self.hardening}, not {level}"
+
+    def allows(self, library: str) -> bool:
+        """Whether the project says itself that this library is there."""
+        return any(fnmatchcase(library.lower(), glob.lower()) for glob in self.libraries)

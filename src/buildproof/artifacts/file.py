@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from buildproof.artifacts.content import PAGE, Content
 from buildproof.artifacts.expectation import Expectation
 from buildproof.artifacts.reader import span
-from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
+from buildproof.artifacts.rule import CUT, REBUILD, Aspect, Problem, Rule
 from buildproof.evidence import CheckStatus
 from buildproof.targets import Format
 
@@ -102,6 +102,20 @@ def _format(candidate: Candidate) -> Iterator[Problem]:
     )
 
 
+def _size(candidate: Candidate) -> Iterator[Problem]:
+    most = candidate.expected.size
+    if most is not None and candidate.content is not None and candidate.content.size > most:
+        yield Problem(
+            message=f"the file has {candidate.content.size} bytes, and the project allows {most}",
+            expected=f"up to {most}",
+            actual=str(candidate.content.size),
+        )
+
+
+def _no_budget(candidate: Candidate) -> str | None:
+    return None if candidate.expected.size is not None else "the project sets no limit"
+
+
 def _tail(candidate: Candidate) -> Iterator[Problem]:
     if candidate.content is not None and candidate.content.trailing_zeros >= PAGE:
         start = candidate.content.size - candidate.content.trailing_zeros
@@ -150,5 +164,15 @@ RULES: tuple[Rule[Candidate], ...] = (
         "and so does deliberate padding: link it again on a disk with space and compare.",
         judge=_tail,
         needs=("file-format",),
+    ),
+    Rule(
+        id="file-size",
+        title="the file is not larger than the project allows",
+        source="buildproof.toml, [[build]] size-limit",
+        mend="See what grew: symbols (strip), debug information, another dependency, resources; or raise the limit.",
+        judge=_size,
+        applies=_no_budget,
+        needs=("file-present",),
+        aspect=Aspect.HARDENING,
     ),
 )

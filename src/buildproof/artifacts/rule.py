@@ -13,13 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from typing import Generic, TypeVar
 
+from buildproof.artifacts.expectation import Hardening
 from buildproof.artifacts.reader import MisplacedError, OutOfFileError, span
 from buildproof.evidence import Check, CheckStatus
 
 Subject = TypeVar("Subject")
+
+
+class Aspect(StrEnum):
+    """What a rule is about: is the file whole, does it find what it needs, is it hard to attack?"""
+
+    STRUCTURE = "structure"
+    DEPENDENCIES = "dependencies"
+    HARDENING = "hardening"
+
 
 CUT = (
     "The file was cut short, typically by a full disk or by a link or copy that was interrupted; "
@@ -65,6 +76,8 @@ class Rule(Generic[Subject]):
     judge: Callable[[Subject], Iterable[Problem]]
     applies: Callable[[Subject], str | None] = always
     needs: tuple[str, ...] = ()
+    aspect: Aspect = Aspect.STRUCTURE
+    level: Hardening | None = None  # the first that asks for it, of a rule about hardening
 
 
 def judge(rules: Sequence[Rule[Subject]], subject: Subject) -> tuple[Check, ...]:

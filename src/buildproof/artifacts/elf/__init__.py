@@ -1,8 +1,10 @@
 """ELF: the executables of Linux."""
 
 from buildproof.artifacts.elf import (
+    dependencies,
     dynamic,
     entry,
+    hardening,
     headers,
     opinion,
     places,
@@ -28,6 +30,11 @@ _OWN: tuple[Rule[ElfImage], ...] = (
     *relocations.RULES,
     *places.RULES,
 )
-RULES: tuple[Rule[ElfImage], ...] = (*_OWN, *opinion.rules(needs=tuple(rule.id for rule in _OWN)))
+RULES: tuple[Rule[ElfImage], ...] = (
+    *_OWN,
+    *dependencies.RULES,
+    *hardening.RULES,
+    *opinion.rules(needs=tuple(rule.id for rule in _OWN)),
+)
 
 __all__ = ["RULES", "ElfImage"]

@@ -18,6 +18,7 @@ from buildproof.targets import Target
 
 CLASS_32, CLASS_64 = 1, 2
 PF_X, PF_W = 1, 2
+DF_BIND_NOW, DF_1_NOW = 8, 1
 SHF_ALLOC, SHF_EXECINSTR, SHF_TLS = 2, 4, 0x400
 LONGEST_NAME = 65536  # bytes: mangled names of C++ templates and Rust generics reach some thousands
 
@@ -291,6 +292,12 @@ class ElfImage:
                 break
             found.setdefault(tag, value)
         return found
+
+    @property
+    def bind_now(self) -> bool:
+        """Whether ld.so resolves every function before the program starts: DT_BIND_NOW, DF_BIND_NOW or DF_1_NOW."""
+        now = self.tags.get(DynamicTag.FLAGS, 0) & DF_BIND_NOW or self.tags.get(DynamicTag.FLAGS_1, 0) & DF_1_NOW
+        return DynamicTag.BIND_NOW in self.tags or bool(now)
 
     def values(self, tag: DynamicTag) -> list[int]:
         """All values of a tag that may come several times, in order."""

@@ -56,6 +56,23 @@ def _gnu_hash_end(image: ElfImage) -> int:
     raise MisplacedError(what, address, 0, "and its last chain has no end")
 
 
+def undefined_names(image: ElfImage) -> list[str]:
+    """The dynamic symbols that other files have to define; MisplacedError where a name is not there."""
+    count, size = symbol_count(image), symbol_size(image)
+    if not count:
+        return []
+    what = "the dynamic symbol table"
+    at = image.backed(image.tags.get(DynamicTag.SYMTAB, 0), count * size, what)
+    words = image.reader.words(U32, at, count * size // 4, what)
+    # st_shndx: the upper half of the word behind st_info and st_other, which is the second in ELF64, the last in ELF32.
+    places = words[(1 if size == 24 else 3) :: size // 4]
+    return [
+        image.string(words[index * size // 4], "the name of a dynamic symbol")
+        for index, word in enumerate(places)
+        if index and word >> 16 == 0
+    ]
+
+
 def _hash(image: ElfImage) -> Iterator[Problem]:
     if DynamicTag.HASH in image.tags:
         address, what = image.tags[DynamicTag.HASH], "the hash table (DT_HASH)"

@@ -1,9 +1,11 @@
 """PE: the executables of Windows."""
 
 from buildproof.artifacts.pe import (
+    dependencies,
     directories,
     entry,
     exports,
+    hardening,
     headers,
     imports,
     opinion,
@@ -36,6 +38,8 @@ _STRUCTURE = tuple(rule.id for rule in _OWN)
 RULES: tuple[Rule[PeImage], ...] = (
     *_OWN,
     remainder.checksum_rule(needs=_STRUCTURE),
+    *dependencies.RULES,
+    *hardening.RULES,
     *opinion.rules(needs=(*_STRUCTURE, remainder.CHECKSUM_ID)),
 )
 

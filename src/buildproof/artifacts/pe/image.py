@@ -222,12 +222,22 @@ class PeImage:
 
     def section_at(self, rva: int) -> Section | None:
         """The section whose memory, up to its last page's end, holds this address."""
-        alignment = self.optional.section_alignment
-        for section in self.sections:
-            start = section.virtual_address
-            if start <= rva < start + align_up(section.memory_size, alignment):
+        for start, end, section in self._places:
+            if start <= rva < end:
                 return section
         return None
+
+    @cached_property
+    def _places(self) -> list[tuple[int, int, Section]]:
+        alignment = self.optional.section_alignment
+        return [
+            (
+                section.virtual_address,
+                section.virtual_address + align_up(section.memory_size, alignment),
+                section,
+            )
+            for section in self.sections
+        ]
 
     def directory(self, number: int) -> Directory | None:
         """The data directory of this number, where the file has one with a size."""
