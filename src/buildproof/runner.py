@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from buildproof.artifacts import Expectation, examine
+from buildproof.artifacts import examine
+from buildproof.artifacts.neighbours import Neighbours, expectation, neighbours
 from buildproof.collect import Collected, collect, matches
 from buildproof.engine import Engine
 from buildproof.errors import EngineError, FetchError, ImageError
@@ -215,7 +216,8 @@ class _Job:
 
     def _artifacts(self, pod: Pod) -> tuple[Artifact, ...]:
         outputs = collect(pod, self._build.artifacts, self._home / "artifacts")
-        examined = [self._examine(output) for output in outputs]
+        beside = neighbours([(output.name, output.path) for output in outputs if output.path])
+        examined = [self._examine(output, beside) for output in outputs]
         starts = self._build.starts
         if not starts:
             return tuple(examined)
@@ -225,10 +227,10 @@ class _Job:
             examined[chosen] = replace(examined[chosen], started=started)
         return tuple(examined)
 
-    def _examine(self, output: Collected) -> Artifact:
+    def _examine(self, output: Collected, beside: Neighbours) -> Artifact:
         target = self._build.target
         if output.path:
-            return examine(output.path, Expectation(target=target), output.name)
+            return examine(output.path, expectation(self._build, output.name, beside), output.name)
         missing = Check(id="artifact-present", status=CheckStatus.FAIL, message=output.complaint or "it is missing")
         return Artifact(
             path=output.name,

@@ -29,7 +29,7 @@ ROWS = (
     ("builder", "compose_limits", "compose_refused"),
     ("document", "resources", "layout"),
     ("evidence", "facts"),
-    ("limits", "targets", "labels"),
+    ("limits", "targets", "labels", "hardening"),
     ("units", "errors"),
     ("probe",),
     ("ping", "__init__"),

@@ -1,4 +1,4 @@
-"""Each level of hardening asks for its rules, and each rule notices what it is for; who chose none is asked for none."""
+"""Each level of hardening asks for its rules, and each rule notices what it is for; none asks for none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tests.unit.binaries import failing, judge, messages
 from tests.unit.binaries_elf import Elf, Needs, minimal_elf
 from tests.unit.binaries_pe import Pe, minimal_pe
 
-from buildproof.artifacts import RULES, Expectation, Hardening, Symbols
+from buildproof.artifacts import RULES, Expectation
 from buildproof.artifacts.rule import Aspect
+from buildproof.hardening import Hardening, Symbols
 from buildproof.targets import Target
 
 WINDOWS, LINUX = Target.WINDOWS_X86_64, Target.LINUX_X86_64

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from buildproof.hardening import Hardening, Symbols
 from buildproof.targets import Target
 
 
@@ -15,27 +16,6 @@ class Kind(StrEnum):
 
     PROGRAM = "program"  # a user starts it
     LIBRARY = "library"  # a DLL or shared object, loaded into a program
-
-
-class Hardening(StrEnum):
-    """How much a project asks for; each level has all of those before it. docs/rules.md says which rule is in which."""
-
-    NONE = "none"
-    BASIC = "basic"
-    FULL = "full"
-    STRICT = "strict"
-
-    def includes(self, level: Hardening) -> bool:
-        """Whether what `level` asks for is asked for by this one too."""
-        order = list(Hardening)
-        return order.index(self) >= order.index(level)
-
-
-class Symbols(StrEnum):
-    """What may be left of the names that debuggers read."""
-
-    ANY = "any"
-    STRIPPED = "stripped"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,9 @@ from enum import StrEnum
 from itertools import islice
 from typing import Generic, TypeVar
 
-from buildproof.artifacts.expectation import Hardening
 from buildproof.artifacts.reader import MisplacedError, OutOfFileError, span
 from buildproof.evidence import Check, CheckStatus
+from buildproof.hardening import Hardening
 
 Subject = TypeVar("Subject")
 

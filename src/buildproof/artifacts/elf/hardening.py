@@ -8,8 +8,8 @@ from buildproof.artifacts.elf.dynamic import no_dynamic
 from buildproof.artifacts.elf.image import DynamicTag, ElfImage, ObjectType, SectionType, SegmentType
 from buildproof.artifacts.elf.sections import no_sections
 from buildproof.artifacts.elf.symbols import undefined_names
-from buildproof.artifacts.expectation import Hardening, Symbols
 from buildproof.artifacts.rule import Aspect, Problem, Rule
+from buildproof.hardening import Hardening, Symbols
 
 _CANARY = "__stack_chk_fail"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from buildproof.artifacts.expectation import Hardening, Symbols
 from buildproof.artifacts.pe.image import RELOCATION, PeImage
 from buildproof.artifacts.pe.startup import guard_functions
 from buildproof.artifacts.rule import Aspect, Problem, Rule
+from buildproof.hardening import Hardening, Symbols
 
 _RELOCATIONS_STRIPPED = 0x0001
 _HIGH_ENTROPY_VA, _DYNAMIC_BASE, _NX_COMPAT, _GUARD_CF = 0x0020, 0x0040, 0x0100, 0x4000
