@@ -1,4 +1,4 @@
-"""The small commands around the suite: `buildproof doctor | list | clean | schema`. Thin: options and printing."""
+"""The small commands around the suite: `buildproof doctor | list | check | clean | schema`. Thin."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.text import Text
 
 import buildproof
 from buildproof import labels, reaper
+from buildproof.check import check_files
 from buildproof.compose import read_compose
 from buildproof.discovery import load
 from buildproof.doctor import diagnose
@@ -128,6 +129,9 @@ def clean(
     with Engine.connect() as engine:
         for line in reaper.clean(engine, images=images, really=yes):
             print(line)  # noqa: T201
+
+
+app.command("check")(check_files)
 
 
 @app.command()

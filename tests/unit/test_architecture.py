@@ -21,7 +21,7 @@ ROWS = (
     ("collect",),
     ("pod", "images"),
     ("engine",),
-    ("record", "reproduce", "preflight"),
+    ("record", "reproduce", "preflight", "check"),
     ("verdict", "observation", "in_force", "logs", "artifacts", "discovery"),
     ("plan", "sources"),
     ("compose", "manifest", "ca"),
