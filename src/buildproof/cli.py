@@ -1,4 +1,4 @@
-"""The small commands around the suite: `buildproof doctor | list | check | clean | schema`. Thin."""
+"""The small commands around the suite: `buildproof doctor | list | check | clean | rules | schema`. Thin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.text import Text
 
 import buildproof
 from buildproof import labels, reaper
-from buildproof.check import check_files
+from buildproof.check import check_files, rulebook
 from buildproof.compose import read_compose
 from buildproof.discovery import load
 from buildproof.doctor import diagnose
@@ -132,6 +132,12 @@ def clean(
 
 
 app.command("check")(check_files)
+
+
+@app.command()
+def rules() -> None:
+    """Print docs/rules.md: every rule for artifacts, with its source and its mend."""
+    print(rulebook())  # noqa: T201
 
 
 @app.command()

@@ -95,7 +95,7 @@ def _blank_directory(index: int) -> Mutation:
 
 def _imports_in_bss(pe: Pe) -> None:
     at = next((at for at in map(pe.header, range(pe.count)) if not pe.u32(at + 20)), None)
-    if at is None:
+    if at is None or pe.u32(at + 8) < pe.directory(1)[1]:
         raise UnsuitedError
     pe.put32(pe.directories + 8, pe.u32(at + 12))
 

@@ -118,7 +118,8 @@ def _no_hash(image: ElfImage) -> str | None:
 def _symbols(image: ElfImage) -> Iterator[Problem]:
     count, size = symbol_count(image), symbol_size(image)
     what = f"the dynamic symbol table ({count} symbols)"
-    at = image.backed(image.tags[DynamicTag.SYMTAB], count * size, what) if count else 0
+    # There is always one: the null symbol.
+    at = image.backed(image.tags[DynamicTag.SYMTAB], max(count, 1) * size, what)
     words = image.reader.words(U32, at, count * size // 4, what)
     yield from _names(words[0 :: size // 4].tolist(), image.strings[1], at, size, "dynamic symbol")
 
