@@ -7,16 +7,34 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["buildproof.plugin"]
+pytest_plugins = ["buildproof.plugin", "pytester"]
 
 _HERE = Path(__file__).parent
 _MATRIX_MARKERS = {"windows", "linux", "gate", "nightly"}
-_WITHOUT_MATRIX = {_HERE / "tests" / "unit", _HERE / "tests" / "builders"}
+_WITHOUT_MATRIX = {_HERE / "tests" / name for name in ("unit", "builders", "faults")}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the unit tests with random input go on: they say so to a reader of `--help`, too."""
+    parser.addoption(
+        "--thorough", action="store_true", help="unit tests marked `fuzz`: ten times as much random input, for a minute"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """`pytest -m windows` asks for the matrix alone: do not spend seconds on collecting what it would deselect."""
+    """Do not spend seconds on collecting what would be deselected."""
+    return True if collection_path in _WITHOUT_MATRIX and _matrix_alone(config) else None
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    """Say what was not even looked at."""
+    if not _matrix_alone(config):
+        return None
+    names = ", ".join(sorted(path.name for path in _WITHOUT_MATRIX))
+    return f"-m {config.option.markexpr} means the matrix: of tests/ these were left out: {names}"
+
+
+def _matrix_alone(config: pytest.Config) -> bool:
+    """`pytest -m windows` asks for the matrix and nothing else, unless it names folders or files."""
     asked = set(re.findall(r"\w+", config.option.markexpr or "")) - {"and", "or"}
-    matrix_alone = bool(asked) and asked <= _MATRIX_MARKERS
-    from_ini = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return True if matrix_alone and from_ini and collection_path in _WITHOUT_MATRIX else None
+    return bool(asked) and asked <= _MATRIX_MARKERS and config.args_source is pytest.Config.ArgsSource.TESTPATHS

@@ -32,11 +32,22 @@ class Stop(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CutFile:
+    """A file shorter than it has to be: bytes. `needed` is what an ELF header or a mapping of it reaches to."""
+
+    path: str
+    size: int
+    needed: int | None = None  # None: an empty file, which no mapping can be read from
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProcessEnd:
     """One process's end as the kernel wrote it down: `struct acct_v3`, see acct(5).
 
     `pid` and `ppid` are numbers in the pod's PID namespace. Exactly one of `signal` and `exit_code` is set.
     `cmdline` was sampled while the process lived and is None for one that was too short-lived to be met.
+    `cut_files` are, for a process that died of SIGBUS, the files that it had mapped or that its command line names and
+    that were found too short right after.
     """
 
     pid: int
@@ -48,16 +59,37 @@ class ProcessEnd:
     signal: int | None = None
     exit_code: int | None = None
     core_dumped: bool = False
+    cut_files: tuple[CutFile, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """A process's own high-water mark, sampled: VmHWM of /proc/pid/status, see proc_pid_status(5)."""
+    """A process's own high-water marks, sampled: VmHWM and VmPeak of /proc/pid/status, see proc_pid_status(5)."""
 
     pid: int
     comm: str
     cmdline: str | None
     peak_rss: int
+    peak_address_space: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """What one process held at the moment of the demand peak: VmRSS, bytes."""
+
+    pid: int
+    comm: str
+    cmdline: str | None
+    rss: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AncestorLimit:
+    """A memory limit above the build's own: `path` of the cgroup on the host, bytes, and how often it was hit."""
+
+    path: str
+    limit: int
+    limit_hits: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +103,13 @@ class Memory:
     swap_peak: int | None = None
     oom_kills: int | None = None
     limit_hits: int | None = None
+    own_ooms: int | None = None  # of the OOM kills those that this very limit led to; v2 only
     saturated: bool | None = None
+    holders: tuple[Holder, ...] = ()  # largest first
+    stalled_s: float | None = None  # PSI: time in which no process could go on for want of memory; v2 only
+    major_faults: int | None = None
+    refaults: int | None = None  # page cache read again soon after it was given up
+    ancestors: tuple[AncestorLimit, ...] = ()
     sample_interval_ms: float | None = None  # the longest gap between two samples
     samples: int = 0
 
@@ -84,6 +122,8 @@ class Time:
     cpu_s: float | None = None
     throttled_s: float | None = None
     limit_s: float | None = None
+    suspended_s: float | None = None  # the engine's host slept: CLOCK_BOOTTIME against CLOCK_MONOTONIC
+    clock_step_s: float | None = None  # its wall clock was set: CLOCK_REALTIME against CLOCK_BOOTTIME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +135,7 @@ class Processes:
     failed: tuple[ProcessEnd, ...] = ()  # the last that ended with a non-zero status
     top: tuple[Process, ...] = ()
     leftover: tuple[Process, ...] = ()  # still alive when the command had ended
+    at_work: Holder | None = None  # held most memory when it was last sampled
     peak_pids: int | None = None
     limit_hits: int | None = None  # forks that the limit of processes and threads refused
 
@@ -107,6 +148,7 @@ class Space:
     min_free: int
     min_free_at_s: float
     min_free_inodes: int | None = None  # None where the file system has no fixed number of them
+    kind: str | None = None  # tmpfs, ext4, overlay, ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +218,10 @@ class Evidence:
     accounting_refused: str | None = None
     probe_lost: str | None = None
     probe_cpu_s: float | None = None
+    emulated: str | None = None  # which CPU stands in for which, or None when none is emulated
+    host_swapped: int | None = None  # bytes that the engine's host moved to and from swap meanwhile
+    host_busy_s: float | None = None  # CPU seconds of the engine's host, this build's among them
+    host_cpus: int | None = None
     limits: dict[str, LimitState] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     time: Time = field(default_factory=Time)

@@ -34,3 +34,17 @@ class HostFacts:
     swap: int | None = None
     accounting_refused: str | None = None
     accounting_tried: bool = False
+
+
+_GOARCH = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}  # uname -m: the image's word for it
+
+
+def emulation(image: str, machine: str) -> str | None:
+    """What is emulated when an image for one CPU runs on another, in words; None where nothing is, or nobody can tell.
+
+    `image` is an architecture of the OCI image specification, `machine` the kernel's own word, as in uname(2).
+    """
+    own = _GOARCH.get(machine)
+    if own is None or image in {own, "unknown"} or (own, image) in {("amd64", "386"), ("arm64", "arm")}:
+        return None
+    return f"the image is for {image}, the engine's CPU is {own}"

@@ -8,40 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from buildproof.evidence import LogFinding
+from buildproof.log_patterns import kinds_in
 
-# Each pattern is what one tool prints; sources: rustc_driver and cargo ("signal: 7, SIGBUS"), collect2 of GCC
-# ("ld terminated with signal 7 [Bus error]"), bfd and lld error texts, mold's SIGBUS handler ("Disk full?"),
-# GCC's "Killed signal terminated program cc1plus", before GCC 9 "internal compiler error: Killed", make's and the
-# shells' "*** [target] Killed" and "line 1: 123 Killed".
-_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern))
-    for kind, pattern in (
-        ("sigbus-caught", r"internal compiler error: Bus error"),  # GCC's crash_signal() in toplev.cc
-        ("sigbus", r"\bSIGBUS\b|\bBus error\b|terminated with signal 7\b"),
-        ("segfault", r"\bSIGSEGV\b|\bSegmentation fault\b|terminated with signal 11\b"),
-        (
-            "killed",
-            (
-                r"\bSIGKILL\b|Killed signal terminated program|internal compiler error: Killed\b"
-                r"|terminated with signal 9\b|^Killed$|\*\*\* \[.*\] Killed$|: (?:line )?\d+:? +\d+ Killed\b"
-            ),
-        ),
-        ("abort", r"\bSIGABRT\b|^Aborted\b|\*\*\* \[.*\] Aborted\b|terminated with signal 6\b"),
-        ("no-space", r"No space left on device|Disk full\?|\bENOSPC\b|Disk quota exceeded"),
-        (
-            "no-memory",
-            (
-                r"memory allocation of \d+ bytes failed|virtual memory exhausted|[Cc]annot allocate memory"
-                r"|out of memory allocating|\bLLVM ERROR: out of memory|std::bad_alloc|memory exhausted"
-            ),
-        ),
-        (
-            "compiler-bug",
-            r"internal compiler error(?!: Killed)|the compiler unexpectedly panicked|PLEASE submit a bug report",
-        ),
-        ("no-processes", r"Resource temporarily unavailable|[Cc]annot fork"),
-    )
-)
 # ECMA-48: control sequences, control strings up to their end (OSC 8 is a hyperlink), other escapes, C0 and C1.
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[PX\]^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
@@ -58,7 +26,7 @@ def plain(text: str) -> str:
 
 def findings_in(line: str, number: int) -> list[LogFinding]:
     """What the patterns know of one line."""
-    return [LogFinding(kind=kind, line=number, text=line) for kind, pattern in _PATTERNS if pattern.search(line)]
+    return [LogFinding(kind=kind, line=number, text=line) for kind in kinds_in(line)]
 
 
 class Log:

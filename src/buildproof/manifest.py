@@ -64,6 +64,7 @@ class Project:
     source: Source
     compose: Path | None
     place: Place
+    source_place: Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,7 @@ def read_manifest(path: Path) -> Manifest:
             source=_source(folder, table.project.source),
             compose=folder / table.project.compose if table.project.compose else None,
             place=document.place("project", "name"),
+            source_place=document.place("project", "source"),
         ),
         fetch=_fetch(document, table.fetch),
         builds=tuple(_build(document, index, build) for index, build in enumerate(table.build)),

@@ -6,11 +6,13 @@ last second's truth behind, not nothing.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from buildproof.evidence import Memory, Process, ProcessEnd, Processes, Space, Time
+from buildproof.evidence import AncestorLimit, CutFile, Holder, Memory, Process, ProcessEnd, Processes, Space, Time
 
+_T = TypeVar("_T")
 _MOST_FAILED = 20
 # A charge is refused whole, so the mark may stay below the limit by the largest folio. The counter of limit hits cannot
 # tell alone: cgroup v1 of newer kernels counts none at memory.memsw, the limit that is hit where both are the same.
@@ -26,6 +28,7 @@ class Observation:
         self.started = False
         self.state: Mapping[str, Any] = {}
         self.sample: Mapping[str, Any] = {}
+        self._known: dict[int, tuple[str, str | None]] = {}
         self._signalled: list[ProcessEnd] = []
         self._failed: list[ProcessEnd] = []
 
@@ -42,6 +45,8 @@ class Observation:
                 self.state = event
             case "sample":
                 self.sample = event
+            case "process":
+                self._known[event["pid"]] = event["comm"], event["cmdline"]
             case "signalled":
                 self._signalled.append(_end(event))
             case "failed":
@@ -51,6 +56,19 @@ class Observation:
     def final(self) -> bool:
         """Whether the command has ended and its last counters are in."""
         return bool(self.state.get("final"))
+
+    @property
+    def at_work(self) -> tuple[str, str | None] | None:
+        """Command name and command line of the process that holds most memory now."""
+        return self._known.get(self.sample.get("largest") or 0)
+
+    def _held_most(self) -> Holder | None:
+        name = self.at_work
+        if name is None:
+            return None
+        comm, cmdline = name
+        pid, rss = self.sample["largest"], self.sample.get("largest_rss") or 0
+        return Holder(pid=pid, comm=comm, cmdline=cmdline, rss=rss)
 
     @property
     def accounting_refused(self) -> str | None:
@@ -93,20 +111,38 @@ class Observation:
             swap_peak=self._swap_peak(),
             oom_kills=self._counter("oom_kills", since_start=True),
             limit_hits=hits,
+            own_ooms=self._counter("own_ooms", since_start=True),
             saturated=saturated,
+            holders=tuple(_known(Holder, holder) for holder in self.state.get("holders") or ()),
+            stalled_s=_seconds(self._counter("memory_stalled_us", since_start=True)),
+            major_faults=self._counter("major_faults", since_start=True),
+            refaults=self._counter("refaults", since_start=True),
+            ancestors=self._ancestors(),
             sample_interval_ms=self.state.get("longest_gap_ms"),
             samples=int(self.state.get("samples") or 0),
         )
+
+    def _ancestors(self) -> tuple[AncestorLimit, ...]:
+        before = {known["path"]: known["limit_hits"] for known in self.state.get("ancestors_at_start") or ()}
+        found = []
+        for now in self.state.get("ancestors") or ():
+            first, last = before.get(now["path"]), now["limit_hits"]
+            hits = None if first is None or last is None else last - first
+            found.append(AncestorLimit(path=now["path"], limit=now["limit"], limit_hits=hits))
+        return tuple(found)
 
     def time(self, *, wall_s: float | None, limit_s: float | None) -> Time:
         """The time part; `wall_s` is the client's clock, replaced by the kernel's where the command's record is in."""
         command = self.state.get("command") or {}
         cpu, throttled = (self._counter(name, since_start=True) for name in ("cpu_us", "throttled_us"))
+        clocks = self.state.get("clocks") or {}
         return Time(
             wall_s=command.get("elapsed_s", wall_s),
-            cpu_s=None if cpu is None else cpu / 1e6,
-            throttled_s=None if throttled is None else throttled / 1e6,
+            cpu_s=_seconds(cpu),
+            throttled_s=_seconds(throttled),
             limit_s=limit_s,
+            suspended_s=clocks.get("suspended_s"),
+            clock_step_s=clocks.get("clock_step_s"),
         )
 
     def processes(self, *, until_s: float | None) -> Processes:
@@ -121,6 +157,7 @@ class Observation:
             failed=own(self._failed),
             top=tuple(map(_process, self.state.get("top") or ())),
             leftover=tuple(map(_process, self.state.get("leftover") or ())) if self.state.get("command") else (),
+            at_work=self._held_most(),
             peak_pids=self._counter("pids_peak") or self.state.get("peak_pids"),
             limit_hits=self._counter("pids_limit_hits", since_start=True),
         )
@@ -133,15 +170,25 @@ class Observation:
                 min_free=mount["min_free"],
                 min_free_at_s=round(mount["min_free_at_s"], 3),
                 min_free_inodes=mount["min_free_inodes"],
+                kind=mount["kind"],
             )
             for mount in self.state.get("space") or ()
             if mount["min_free"] is not None
         }
 
 
+def _seconds(microseconds: int | None) -> float | None:
+    return None if microseconds is None else microseconds / 1e6
+
+
 def _end(event: Mapping[str, Any]) -> ProcessEnd:
-    return ProcessEnd(**{name: event[name] for name in ProcessEnd.__dataclass_fields__})
+    return _known(ProcessEnd, {**event, "cut_files": tuple(_known(CutFile, cut) for cut in event["cut_files"])})
 
 
 def _process(facts: Mapping[str, Any]) -> Process:
-    return Process(**{name: facts[name] for name in Process.__dataclass_fields__})
+    return _known(Process, facts)
+
+
+def _known(kind: type[_T], facts: Mapping[str, Any]) -> _T:
+    """What this client knows of an event: a newer probe may tell more."""
+    return kind(**{field.name: facts[field.name] for field in dataclasses.fields(cast("Any", kind))})

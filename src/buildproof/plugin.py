@@ -25,7 +25,7 @@ _MANIFEST = "buildproof.toml"
 _WORKER_FOLDER = "buildproof_folder"
 _BUILDS = pytest.StashKey[dict[tuple[Path, ...], "tuple[Build, ...]"]]()
 _SESSION = pytest.StashKey["Session"]()
-_BAD_INPUT = pytest.StashKey[BuildproofError]()
+_BAD_INPUT = pytest.StashKey[list[BuildproofError]]()
 _ARGUMENT = "proof"
 
 
@@ -57,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gate: builds that every pull request must pass")
     config.addinivalue_line("markers", "nightly: builds of the full matrix alone (see --tier)")
     config.stash[_BUILDS] = {}
+    config.stash[_BAD_INPUT] = []
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _as_interrupt)
 
@@ -114,15 +115,15 @@ def _builds_of(config: pytest.Config, paths: tuple[Path, ...]) -> tuple[Build, .
             known[paths] = load(paths)
         except BuildproofError as error:
             known[paths] = ()
-            config.stash[_BAD_INPUT] = error
+            config.stash[_BAD_INPUT].append(error)
     return known[paths]
 
 
 def _stop_for_bad_input(config: pytest.Config) -> None:
-    """End the run with the one message that matters: inside of a collector pytest would wrap it in a traceback."""
-    error = config.stash.get(_BAD_INPUT, None)
-    if error:
-        pytest.exit(str(error), returncode=error.exit_code)
+    """End the run with what is wrong in all manifests: inside of a collector pytest would wrap it in a traceback."""
+    errors = config.stash[_BAD_INPUT]
+    if errors:
+        pytest.exit("\n".join(dict.fromkeys(map(str, errors))), returncode=errors[0].exit_code)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -276,14 +277,21 @@ def proof(request: pytest.FixtureRequest) -> Proof:
     return Proof(request.param, _session(request.config).outcome)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Leave an exit its own entry of the traceback: pytest shows none, but takes half a second to draw up all."""
+    if isinstance(excinfo.value, pytest.exit.Exception):
+        excinfo.traceback = excinfo.traceback[-2:]  # the last is that of pytest.exit, which is hidden
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the record; a run that failed because of a build ends with the exit code of the gravest family."""
-    from buildproof.summary import exit_code_of  # noqa: PLC0415
-
     config = session.config
     if hasattr(config, "workerinput") or _SESSION not in config.stash:
         return
+    from buildproof.summary import exit_code_of  # noqa: PLC0415
+
     try:
         record = config.stash[_SESSION].close()
     except BuildproofError as error:
@@ -297,10 +305,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """One row per build, the failing verdicts in full, and where the record lies."""
-    from buildproof.summary import told  # noqa: PLC0415
-
     if _SESSION not in config.stash:
         return
+    from buildproof.summary import told  # noqa: PLC0415
+
     folder = config.stash[_SESSION].folder
     if not folder.begun:
         return

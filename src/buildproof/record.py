@@ -57,6 +57,10 @@ class Ended:
     accounting_refused: str | None = None
     probe_lost: str | None = None
     probe_cpu_s: float | None = None
+    emulated: str | None = None
+    host_swapped: int | None = None
+    host_busy_s: float | None = None
+    host_cpus: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from buildproof.collect import Collected, collect, matches
 from buildproof.engine import Engine
 from buildproof.errors import EngineError, FetchError, ImageError
 from buildproof.evidence import Artifact, Check, CheckStatus, Evidence, Grade, Started, Stop
+from buildproof.facts import emulation
 from buildproof.fetch import Fetcher
 from buildproof.images import Images
 from buildproof.layout import CACHE, SOURCE
@@ -27,8 +28,10 @@ from buildproof.reproduce import docker_run
 from buildproof.runfolder import RunFolder
 from buildproof.sources import SourceTree, open_source
 from buildproof.start import start
+from buildproof.timeline import Timeline
 from buildproof.units import duration, size
 from buildproof.verdict import Outcome, Verdict, judge
+from buildproof.verdict.culprit import work_of
 from buildproof.verdict.rules_trust import limits_unmet
 
 PROBE_IMAGE = "buildproof/probe"
@@ -64,6 +67,7 @@ class _Job:
         self._home = folder.build_folder(build.id)
         self._record = replace(BuildRecord.planned(build), began=datetime.now(UTC))
         self._pod: Pod | None = None
+        self._emulated: str | None = None
         self._next_sign_of_life_s = SIGN_OF_LIFE_S
 
     def run(self, ca_bundle: Path | None, say: Callable[[str], None]) -> BuildRecord:
@@ -122,9 +126,10 @@ class _Job:
             image = self._images.for_builder(build.builder)
             probe = self._images.named(PROBE_IMAGE)
             toolchain = self._images.toolchain(image, dict(build.builder.toolchain))
+            self._emulated = emulation(self._engine.image_architecture(image.id), self._engine.facts().architecture)
         environment = {"CARGO_HOME": str(CACHE / "cargo"), "BUILDPROOF_CACHE": str(CACHE), **build.environment}
         with self._phase(Phase.SOURCES):
-            tree = open_source(manifest.project.source, ca_bundle=ca_bundle, where=manifest.project.place)
+            tree = open_source(manifest.project.source, ca_bundle=ca_bundle, where=manifest.project.source_place)
         self._record = replace(
             self._record,
             image=ImageRecord(reference=image.reference, id=image.id, toolchain=toolchain),
@@ -162,7 +167,7 @@ class _Job:
         with (
             contextlib.closing(Log.create(log_path)) as self._log,
             timeline_path.open("w", encoding="utf-8") as timeline,
-            Pod(self._engine, spec, log=self._log, timeline=timeline) as pod,
+            Pod(self._engine, spec, log=self._log, timeline=Timeline(timeline)) as pod,
         ):
             self._pod = pod
             pod.on_progress = self._tell_progress
@@ -184,7 +189,7 @@ class _Job:
         if running_s < self._next_sign_of_life_s:
             return
         self._next_sign_of_life_s = running_s + SIGN_OF_LIFE_S
-        largest = seen.sample.get("largest")
+        largest = work_of(*seen.at_work) if seen.at_work else None
         self._say(
             f"{self._build.id}: {duration(running_s)} of {duration(self._build.time_limit_s)}, "
             f"{size(seen.sample.get('demand'))} of {size(self._build.builder.limits.memory)}"
@@ -203,6 +208,10 @@ class _Job:
             accounting_refused=refused or seen.accounting_gap,
             probe_lost=ending.probe_lost,
             probe_cpu_s=seen.state.get("probe_cpu_s"),
+            emulated=self._emulated,
+            host_swapped=seen.state.get("host_swapped"),
+            host_busy_s=seen.state.get("host_busy_s"),
+            host_cpus=seen.state.get("host_cpus"),
             limits=pod.limits,
             memory=seen.memory(),
             time=seen.time(wall_s=ending.wall_s, limit_s=self._build.time_limit_s),

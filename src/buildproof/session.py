@@ -73,7 +73,7 @@ class Session:
         stop_if_untrustworthy(diagnose(self.engine, None, limits))
         manifests: dict[Path, Manifest] = {build.manifest.path: build.manifest for build in builds}
         for manifest in manifests.values():
-            open_source(manifest.project.source, ca_bundle=self._ca_bundle, where=manifest.project.place)
+            open_source(manifest.project.source, ca_bundle=self._ca_bundle, where=manifest.project.source_place)
         probe = self.images.named(PROBE_IMAGE)
         self.findings = diagnose(self.engine, probe.reference, limits)
         stop_if_untrustworthy(self.findings)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +15,7 @@ from buildproof.errors import ExitCode
 from buildproof.limits import show_limit
 from buildproof.record import BuildRecord, RunRecord
 from buildproof.units import clock, size
-from buildproof.verdict import Family, Outcome, gravest
+from buildproof.verdict import Family, Outcome, Verdict, gravest
 
 _STYLES = {
     Family.PASSED: "green",
@@ -148,12 +149,28 @@ def _tell_verdict(console: Console, build: BuildRecord, folder: Path) -> None:
     title = f"{build.id}: {verdict.outcome}" + (f" ({verdict.cause})" if verdict.cause else "")
     console.print()
     console.print(Text(title, style=f"bold {_STYLES[verdict.outcome.family]}"))
-    console.print(Text(f"  {verdict.summary}"))
-    console.print(Text(f"  evidence: grade {verdict.grade}"))
-    for advice in verdict.advice:
-        console.print(Text(f"  next: {advice}"))
+    console.print(Padding(Text(verdict.summary), (0, 0, 0, 2)))
+    console.print(Padding(_told_evidence(verdict), (0, 0, 0, 2)))
     if build.log:
         console.print(Text(f"  log: {folder / build.log}"), soft_wrap=True)
+
+
+def _told_evidence(verdict: Verdict) -> Table:
+    """What the verdict rests on, what speaks against it, and what to do: label, moment, words."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column()
+    for clue in verdict.evidence:
+        moment = "" if clue.at_s is None else f"{clue.at_s:.1f} s"
+        table.add_row(Text(clue.grade, style="dim"), Text(moment, style="dim"), Text(clue.text))
+    if not verdict.evidence:
+        table.add_row(Text("grade", style="dim"), "", Text(verdict.grade))
+    for contradiction in verdict.contradictions:
+        table.add_row(Text("but", style="yellow"), "", Text(contradiction))
+    for advice in verdict.advice:
+        table.add_row(Text("next", style="bold"), "", Text(advice))
+    return table
 
 
 def _tell_limits(console: Console, builds: list[BuildRecord]) -> None:

@@ -26,6 +26,7 @@ from buildproof.plugin import say
 from buildproof.pod import Pod, PodSpec
 from buildproof.resources import shipped_compose
 from buildproof.runner import PROBE_IMAGE
+from buildproof.timeline import Timeline
 
 _PROJECT = "buildproof-builder-checks"
 
@@ -77,7 +78,7 @@ def limit_states(
         limits=builder.limits,
         time_limit_s=60,
     )
-    with Pod(engine, spec, log=Log.create(folder / "log"), timeline=io.StringIO()) as pod:
+    with Pod(engine, spec, log=Log.create(folder / "log"), timeline=Timeline(io.StringIO())) as pod:
         return pod.prepare()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socketserver
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -23,8 +24,19 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
 
 
 @contextlib.contextmanager
-def fake_engine(socket: Path, **info: Any) -> Iterator[str]:
-    """Serve on `socket`; yields what DOCKER_HOST has to say."""
+def _serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[str]:
+    """Yields what DOCKER_HOST has to say. The path of a socket has to be short, see unix(7): pytest's own are not."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        socket = Path(folder, "engine.sock")
+        with _UnixServer(str(socket), handler) as server:
+            poll_s = 0.01  # how long `shutdown` waits
+            threading.Thread(target=server.serve_forever, args=(poll_s,), daemon=True).start()
+            yield f"unix://{socket}"
+            server.shutdown()
+
+
+def fake_engine(**info: Any) -> contextlib.AbstractContextManager[str]:
+    """The engine, which says `info` of itself beside or in the place of INFO; entered, it is its address."""
     answers = {"version": {"ApiVersion": "1.45", "MinAPIVersion": "1.24", "Version": "26.0"}, "info": {**INFO, **info}}
 
     class Handler(BaseHTTPRequestHandler):
@@ -43,7 +55,9 @@ def fake_engine(socket: Path, **info: Any) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
             pass
 
-    with _UnixServer(str(socket), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"unix://{socket}"
-        server.shutdown()
+    return _serving(Handler)
+
+
+def hanging_up() -> contextlib.AbstractContextManager[str]:
+    """What takes every connection and closes it without a word; entered, it is its address."""
+    return _serving(socketserver.BaseRequestHandler)

@@ -8,6 +8,8 @@ import pytest
 from tests.unit import binaries_elf_damage, binaries_pe_damage
 from tests.unit.binaries import damaged, elf_seeds, judge, messages, pe_seeds, warning
 from tests.unit.binaries_damage import Damage, Seed, suited
+from tests.unit.binaries_elf import Elf
+from tests.unit.binaries_pe import Pe
 
 from buildproof.artifacts import RULES
 from buildproof.artifacts.rule import Aspect
@@ -55,3 +57,28 @@ def test_every_cut_of_a_program_is_rejected(seed: Seed, tmp_path: Path) -> None:
     lengths = {*range(0, 1024, 7), *range(0, len(seed.data), 256), *range(len(seed.data) - 64, len(seed.data))}
     survivors = [size for size in sorted(lengths) if not damaged(judge(tmp_path, seed.data[:size], seed.target))]
     assert not survivors
+
+
+def test_an_import_table_without_room_for_an_entry_says_that_nothing_is_imported(tmp_path: Path) -> None:
+    seed = pe_seeds()[0]
+    data = bytearray(seed.data)
+    imports_zeroed = next(damage for damage in binaries_pe_damage.DAMAGES if damage.name == "imports-zeroed")
+    imports_zeroed.apply(data)
+    pe = Pe(data)
+    assert "pe-directory-data" in damaged(judge(tmp_path, bytes(data), seed.target))
+    pe.put32(pe.directories + 8 + 4, 20)
+    assert "pe-directory-data" not in damaged(judge(tmp_path, bytes(data), seed.target))
+
+
+def test_a_program_without_a_dynamic_section_is_judged_as_a_static_one(tmp_path: Path) -> None:
+    seed = elf_seeds()[0]
+    data = bytearray(seed.data)
+    elf = Elf(data)
+    for segment in (*elf.segments(2), *elf.segments(3)):
+        elf.put32(segment, 0)
+    for kind, broken in ((2, []), (3, ["elf-program"])):  # ET_EXEC is a program; ET_DYN with neither is a library
+        elf.put16(16, kind)
+        artifact = judge(tmp_path, bytes(data), seed.target)
+        assert damaged(artifact) == broken, messages(artifact)
+        (dynamic,) = [check for check in artifact.checks if check.id == "elf-dynamic"]
+        assert dynamic.status is CheckStatus.NOT_APPLICABLE

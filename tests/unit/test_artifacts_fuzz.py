@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ from tests.unit.binaries_fuzz import LONGEST, Fuzzer
 
 from buildproof.targets import Format
 
-_MUTANTS = 400
+_MUTANTS = 2000
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("seed", [pe_seeds()[0], *pe_seeds()[1:2], *elf_seeds()[:2]], ids=lambda seed: seed.name)
-def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path) -> None:
+def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path, rounds: Callable[[int], int]) -> None:
+    mutants = rounds(_MUTANTS)
     windows = seed.target.binary_format is Format.PE
     fuzzer = Fuzzer(
         path=tmp_path / "mutant",
@@ -28,10 +31,10 @@ def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path) -> None:
         damages=binaries_pe_damage.DAMAGES if windows else binaries_elf_damage.DAMAGES,
         dice=random.Random(f"buildproof {seed.name}"),  # noqa: S311
     )
-    for _ in range(_MUTANTS):
+    for _ in range(mutants):
         fuzzer.step()
-    assert fuzzer.rejected > _MUTANTS // 4
-    assert len(fuzzer.seeds) > 10, "no answer was new: the mutants damage nothing"
+    assert fuzzer.rejected > mutants // 4
+    assert len(fuzzer.seeds) > mutants // 40, "no answer was new: the mutants damage nothing"
 
 
 def test_many_sections_over_many_zeros_cost_no_more_than_one_look(tmp_path: Path) -> None:
@@ -45,6 +48,6 @@ def test_many_sections_over_many_zeros_cost_no_more_than_one_look(tmp_path: Path
     data += headers + bytes(text) * (count - elf.u16(60))
     elf.put64(40, table)
     elf.put16(60, count)
-    started = time.perf_counter()
+    started = time.process_time()
     assert "elf-code" in failing(judge(tmp_path, bytes(data), seed.target))
-    assert time.perf_counter() - started < LONGEST
+    assert time.process_time() - started < LONGEST

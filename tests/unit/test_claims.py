@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from buildproof.evidence import (
+    AncestorLimit,
     Artifact,
     Check,
     CheckStatus,
+    CutFile,
     Evidence,
     Grade,
     LogFinding,
@@ -63,6 +65,7 @@ STOPPED = replace(GOOD, exit_code=None, artifacts=None, stopped_at_s=1800.0)
 DIED = replace(GOOD, processes=Processes(exited=250, signalled=(end(signal.SIGBUS),)))
 CRASHED = replace(GOOD, processes=Processes(exited=250, signalled=(end(signal.SIGSEGV),)))
 STARVED = replace(GOOD.memory, oom_kills=1, limit_hits=3, charged_peak=6 * GIB)
+UNSAMPLED = replace(GOOD.memory, charged_peak=4 * GIB, sample_interval_ms=60_000.0)
 
 
 def answers(evidence: Evidence, budget: Budget = BUDGET) -> dict[Claim, Decision]:
@@ -136,6 +139,56 @@ CASES: dict[str, tuple[Evidence, set[Claim], set[Claim]]] = {
     "an artifact that does not start": (
         replace(GOOD, artifacts=(artifact(complaint="exit code 3, expected 0"),)), {Claim.STARTS}, set(),
     ),
+    "thrashing at its time limit": (
+        replace(
+            STOPPED,
+            stopped=Stop.TIME_LIMIT,
+            memory=replace(GOOD.memory, saturated=True, stalled_s=900.0),
+            time=replace(GOOD.time, wall_s=1800.0),
+        ),
+        {Claim.TIME_LIMIT},
+        {Claim.BUILDS, Claim.NO_SIGBUS, Claim.NO_OOM_KILL, Claim.PEAK_MEMORY, *AFTER_THE_COMMAND},
+    ),
+    "killed by a limit above": (
+        replace(
+            FAILED,
+            exit_code=137,
+            memory=replace(
+                GOOD.memory,
+                oom_kills=1,
+                own_ooms=0,
+                ancestors=(AncestorLimit(path="/pod", limit=GIB, limit_hits=2),),
+            ),
+        ),
+        {Claim.NO_OOM_KILL}, {Claim.BUILDS, *TO_THE_END},
+    ),
+    "SIGBUS of a file that was cut": (
+        replace(
+            FAILED,
+            processes=Processes(
+                exited=9, signalled=(replace(end(signal.SIGBUS), cut_files=(CutFile(path="/a.o", size=0),)),)
+            ),
+        ),
+        {Claim.NO_SIGBUS}, {Claim.BUILDS, *TO_THE_END},
+    ),
+    "a compiler's own bug": (
+        replace(FAILED, findings=(LogFinding(kind="compiler-bug", line=1, text="internal compiler error"),)),
+        {Claim.BUILDS}, TO_THE_END,
+    ),
+    "a quota": (
+        replace(FAILED, findings=(LogFinding(kind="quota", line=1, text="Disk quota exceeded"),)),
+        {Claim.BUILDS}, TO_THE_END,
+    ),
+    "the probe starved, and the kernel's mark proves the budget": (
+        replace(GOOD, memory=replace(GOOD.memory, sample_interval_ms=60_000.0)), set(), set(),
+    ),
+    "the probe starved, and a SIGBUS behind exit 0": (
+        replace(DIED, memory=UNSAMPLED), {Claim.NO_SIGBUS}, {Claim.PEAK_MEMORY},
+    ),
+    "the probe starved, and a compiler error": (replace(FAILED, memory=UNSAMPLED), {Claim.BUILDS}, TO_THE_END),
+    "the probe starved, and over its budget all the same": (
+        replace(GOOD, memory=replace(UNSAMPLED, demand_peak=3 * GIB)), {Claim.PEAK_MEMORY}, set(),
+    ),
     "an artifact that nobody could start": (
         replace(GOOD, artifacts=(replace(artifact(CheckStatus.FAIL), started=None),)),
         {Claim.ARTIFACTS_VALID}, {Claim.STARTS},
@@ -201,6 +254,8 @@ WITHOUT_TRUST: dict[str, Evidence] = {
     "limit not in force": replace(
         GOOD, limits={"memory": LimitState(requested=GIB, effective=None, in_force=None, why="unreadable")}
     ),
+    "probe starved": replace(GOOD, memory=UNSAMPLED),
+    "the host swapped": replace(STOPPED, stopped=Stop.TIME_LIMIT, host_swapped=9 * GIB),
     "probe lost after SIGBUS": replace(DIED, exit_code=None, stopped=Stop.PROBE_LOST, probe_lost="the probe ended"),
 }
 

@@ -93,7 +93,9 @@ def test_a_monstrous_file_is_an_error_like_any_other(tmp_path: Path) -> None:
     assert complaint(toml, "a = " + "[" * 5000) == "x.toml: is nested too deeply"
     assert complaint(toml, "a = " + "9" * 5000) == "x.toml: not valid TOML: it contains a number that is too long"
     assert complaint(toml, "a = 1\n" * 200_000).startswith("x.toml: is larger than 1 MiB")
-    assert complaint(yml, "a: " + "[" * 5000) == "x.yml: is nested too deeply"
+    assert complaint(yml, "a: " + "[" * 5000) == "x.yml:1:68: is nested too deeply"
+    assert complaint(yml, "a: " + "{b: " * 5000) == "x.yml:1:260: is nested too deeply"
+    assert complaint(yml, "- " * 2000 + "a") == "x.yml: is nested too deeply"
     assert complaint(yml, "".join(" " * n + "a:\n" for n in range(200))).endswith(
         "is nested too deeply, or its aliases multiply"
     )
@@ -118,3 +120,9 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     assert str(below_a_file.value) == f"{tmp_path}/file/x.toml: cannot be read: Not a directory"
     with pytest.raises(InputError, match="is no path"):
         read(Path("a\0b.toml"))
+
+
+def test_brackets_may_be_as_deep_as_anything_else(tmp_path: Path) -> None:
+    deep = "[" * 63 + "x" + "]" * 63
+    assert reading(tmp_path / "x.yml", f"a: {deep}\nb: {deep}\n").data["b"] is not None
+    assert complaint(tmp_path / "x.yml", f"a: [{deep}]\nb: [[{deep}]]") == "x.yml:2:68: is nested too deeply"

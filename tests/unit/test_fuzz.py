@@ -85,8 +85,8 @@ SPLINTERS = [
 ]  # fmt: skip
 
 
-def mutations(text: str, dice: random.Random) -> Iterator[bytes]:
-    for _ in range(ROUNDS):
+def mutations(text: str, dice: random.Random, count: int) -> Iterator[bytes]:
+    for _ in range(count):
         lines = text.splitlines(keepends=True)
         for _ in range(dice.choice((1, 1, 1, 2, 5))):
             kind, at = dice.randrange(8), dice.randrange(len(lines))
@@ -112,8 +112,8 @@ def mutations(text: str, dice: random.Random) -> Iterator[bytes]:
         yield raw
 
 
-def noise(dice: random.Random) -> Iterator[bytes]:
-    for _ in range(ROUNDS // 5):
+def noise(dice: random.Random, count: int) -> Iterator[bytes]:
+    for _ in range(count):
         yield dice.randbytes(dice.randrange(200))
         yield "".join(dice.choices([*SPLINTERS[:40], "a", "b", "\n", " ", ", "], k=dice.randrange(30))).encode()
 
@@ -128,18 +128,23 @@ def outcome(path: Path, reader: Callable[[Path], object], raw: bytes) -> str | N
     return None
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize(
     ("name", "text", "reader"),
     [("buildproof.toml", MANIFEST, read_manifest), ("compose.yml", COMPOSE, read_compose)],
 )
 def test_nothing_but_an_input_error_comes_out_and_it_speaks_to_people(
-    tmp_path: Path, name: str, text: str, reader: Callable[[Path], object]
+    tmp_path: Path,
+    rounds: Callable[[int], int],
+    name: str,
+    text: str,
+    reader: Callable[[Path], object],
 ) -> None:
     (tmp_path / "compose.yml").touch()
     dice = random.Random(20260101)  # noqa: S311
     path = tmp_path / name
-    good = 0
-    for raw in (text.encode(), *mutations(text, dice), *noise(dice)):
+    good, count = 0, rounds(ROUNDS)
+    for raw in (text.encode(), *mutations(text, dice, count), *noise(dice, count // 5)):
         message = outcome(path, reader, raw)
         if message is None:
             good += 1
@@ -154,7 +159,7 @@ def test_nothing_but_an_input_error_comes_out_and_it_speaks_to_people(
         ):
             assert jargon not in message, (message, raw)
         assert max(len(line) for line in message.splitlines()) < 6000
-    assert good > ROUNDS / 50
+    assert good > count / 50
 
 
 def key_paths(data: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
@@ -164,12 +169,15 @@ def key_paths(data: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
         yield from key_paths(value, (*path, key))
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize(("name", "text"), [("x.toml", MANIFEST + MORE_TOML), ("x.yml", COMPOSE)])
-def test_every_key_of_whatever_can_be_read_has_a_place(tmp_path: Path, name: str, text: str) -> None:
+def test_every_key_of_whatever_can_be_read_has_a_place(
+    tmp_path: Path, rounds: Callable[[int], int], name: str, text: str
+) -> None:
     dice = random.Random(7)  # noqa: S311
     path = tmp_path / name
-    good = 0
-    for raw in (text.encode(), *mutations(text, dice)):
+    good, count = 0, rounds(ROUNDS)
+    for raw in (text.encode(), *mutations(text, dice, count)):
         path.write_bytes(raw)
         try:
             document = read(path)
@@ -181,4 +189,4 @@ def test_every_key_of_whatever_can_be_read_has_a_place(tmp_path: Path, name: str
         for line, column in document.marks.values():
             assert 1 <= line <= len(lines)
             assert 1 <= column <= len(lines[line - 1])
-    assert good > ROUNDS / 5
+    assert good > count / 5

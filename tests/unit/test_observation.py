@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from buildproof.evidence import Memory, Process, Processes, Space
+from buildproof.evidence import AncestorLimit, CutFile, Holder, Memory, Process, Processes, Space
 from buildproof.observation import Observation
 
 GIB = 1 << 30
@@ -44,8 +44,17 @@ STATE: dict[str, Any] = {
         "pids_limit_hits": 1,
     },
     "peak_pids": 9,
-    "top": [{"pid": 5, "comm": "cc1", "cmdline": "cc1 a.c", "peak_rss": GIB, "more": "from a newer probe"}],
-    "leftover": [{"pid": 6, "comm": "sccache", "cmdline": None, "peak_rss": 100}],
+    "top": [
+        {
+            "pid": 5,
+            "comm": "cc1",
+            "cmdline": "cc1 a.c",
+            "peak_rss": GIB,
+            "peak_address_space": 2 * GIB,
+            "more": "from a newer probe",
+        }
+    ],
+    "leftover": [{"pid": 6, "comm": "sccache", "cmdline": None, "peak_rss": 100, "peak_address_space": None}],
     "space": [
         {"mount": "/", "kind": "overlay", "size": 50, "min_free": 7, "min_free_at_s": 0.12345, "min_free_inodes": None},
         {"mount": "/x", "kind": "tmpfs", "size": 9, "min_free": None, "min_free_at_s": 0.0, "min_free_inodes": None},
@@ -58,7 +67,7 @@ COMMAND = {"pid": 3, "signal": None, "exit_code": 0, "elapsed_s": 62.17}
 def ended(kind: str, pid: int, at_s: float = 1.0, **changes: Any) -> dict[str, Any]:
     facts = {"pid": pid, "ppid": 2, "comm": "ld", "cmdline": None, "at_s": at_s, "duration_s": 0.5}
     how: dict[str, Any] = {"signal": 7, "exit_code": None} if kind == "signalled" else {"signal": None, "exit_code": 1}
-    return {"event": kind, **facts, **how, "core_dumped": False, **changes}
+    return {"event": kind, **facts, **how, "core_dumped": False, "cut_files": [], **changes}
 
 
 def seen(*events: dict[str, Any]) -> Observation:
@@ -226,7 +235,9 @@ def test_what_is_left_over_is_known_only_when_the_command_has_ended() -> None:
 
 
 def test_the_largest_processes_come_without_what_a_newer_probe_adds() -> None:
-    assert seen(state()).processes(until_s=None).top == (Process(pid=5, comm="cc1", cmdline="cc1 a.c", peak_rss=GIB),)
+    assert seen(state()).processes(until_s=None).top == (
+        Process(pid=5, comm="cc1", cmdline="cc1 a.c", peak_rss=GIB, peak_address_space=2 * GIB),
+    )
 
 
 def test_the_peak_of_pids_is_the_kernels_or_else_the_sampled_one() -> None:
@@ -246,7 +257,7 @@ def test_exited_is_unknown_where_accounting_was_refused() -> None:
 
 
 def test_mounts_never_sampled_are_left_out() -> None:
-    assert seen(state()).space() == {"/": Space(size=50, min_free=7, min_free_at_s=0.123)}
+    assert seen(state()).space() == {"/": Space(size=50, min_free=7, min_free_at_s=0.123, kind="overlay")}
 
 
 def test_refused_accounting_gives_the_kernels_reason() -> None:
@@ -266,3 +277,134 @@ def test_refused_accounting_gives_the_kernels_reason() -> None:
 def test_a_gap_in_accounting_is_told(changes: dict[str, Any], gap: str | None) -> None:
     told = seen(HELLO, state(**changes)).accounting_gap
     assert told is None if gap is None else gap in str(told)
+
+
+# -- who held it, whose limit it was, which file was cut ---------------------------------------------------------------
+
+
+def test_holders_of_the_peak_are_in_the_memory_part_largest_first() -> None:
+    told = [
+        {"pid": 61, "comm": "rustc", "cmdline": "rustc x.rs", "rss": GIB},
+        {"pid": 60, "comm": "ld", "cmdline": None, "rss": 7},
+    ]
+    assert seen(state(holders=told)).memory().holders == (
+        Holder(pid=61, comm="rustc", cmdline="rustc x.rs", rss=GIB),
+        Holder(pid=60, comm="ld", cmdline=None, rss=7),
+    )
+    assert seen(state(holders=None)).memory().holders == ()
+    assert seen(state()).memory().holders == ()
+
+
+@pytest.mark.parametrize("where", ["holders", "cut_files"])
+def test_what_a_newer_probe_adds_is_passed_over_everywhere(where: str) -> None:
+    holder = {"pid": 61, "comm": "rustc", "cmdline": None, "rss": GIB, "more": "from a newer probe"}
+    cut = {"path": "/a.o", "size": 1, "needed": 2, "more": "from a newer probe"}
+    if where == "holders":
+        assert seen(state(holders=[holder])).memory().holders[0].pid == 61
+    else:
+        assert seen(ended("signalled", 7, cut_files=[cut])).processes(until_s=None).signalled[0].cut_files
+
+
+def test_files_that_were_cut_come_with_the_end_that_they_explain() -> None:
+    cut = [{"path": "/work/a.o", "size": 100, "needed": 400}, {"path": "/work/b", "size": 0, "needed": None}]
+    first, second = seen(ended("signalled", 7, cut_files=cut), ended("signalled", 8)).processes(until_s=None).signalled
+    assert first.cut_files == (
+        CutFile(path="/work/a.o", size=100, needed=400), CutFile(path="/work/b", size=0, needed=None),
+    )  # fmt: skip
+    assert second.cut_files == ()
+
+
+def above(hits: int | None, path: str = "/docker", limit: int = GIB) -> dict[str, Any]:
+    return {"path": path, "limit": limit, "limit_hits": hits}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "hits"),
+    [
+        ([above(3)], [above(10)], 7),
+        ([above(3)], [above(3)], 0),
+        ([above(None)], [above(3)], None),
+        ([above(3)], [above(None)], None),
+        ([], [above(3)], None),
+        (None, [above(3)], None),
+        ([above(9, "/other")], [above(3)], None),
+    ],
+)
+def test_hits_of_a_limit_above_count_since_the_start_or_are_unknown(
+    before: list[dict[str, Any]] | None, now: list[dict[str, Any]], hits: int | None
+) -> None:
+    memory = seen(state(ancestors=now, ancestors_at_start=before)).memory()
+    assert memory.ancestors == (AncestorLimit(path="/docker", limit=GIB, limit_hits=hits),)
+
+
+def test_limits_above_keep_their_order_and_their_present_size() -> None:
+    states = state(
+        ancestors=[above(5, "/a/b", 9), above(2, "/a", 11)],
+        ancestors_at_start=[above(1, "/a", 99), above(1, "/a/b", 99), above(1, "/gone", 1)],
+    )
+    assert seen(states).memory().ancestors == (
+        AncestorLimit(path="/a/b", limit=9, limit_hits=4), AncestorLimit(path="/a", limit=11, limit_hits=1),
+    )  # fmt: skip
+
+
+def test_without_limits_above_there_are_none() -> None:
+    assert seen(state(ancestors=None)).memory().ancestors == ()
+
+
+def test_pressure_and_faults_count_since_the_start_in_seconds_and_pages() -> None:
+    memory = counted(
+        counters={"memory_stalled_us": 3_500_000, "major_faults": 90, "refaults": 1000, "own_ooms": 4},
+        at_start={"memory_stalled_us": 1_000_000, "major_faults": 20, "refaults": 400, "own_ooms": 1},
+    )
+    assert (memory.stalled_s, memory.major_faults, memory.refaults, memory.own_ooms) == (2.5, 70, 600, 3)
+
+
+@pytest.mark.parametrize(
+    ("counter", "field"),
+    [
+        ("memory_stalled_us", "stalled_s"), ("major_faults", "major_faults"), ("refaults", "refaults"),
+        ("own_ooms", "own_ooms"),
+    ],
+)  # fmt: skip
+def test_pressure_and_faults_that_were_not_read_at_both_ends_are_unknown(counter: str, field: str) -> None:
+    assert getattr(counted(counters={counter: 5}, at_start={counter: 5}), field) == 0
+    assert getattr(counted(counters={counter: None}, at_start={counter: 5}), field) is None
+    assert getattr(counted(counters={counter: 5}, at_start={counter: None}), field) is None
+    assert getattr(counted(), field) is None
+
+
+# -- clocks and the work of the moment --------------------------------------------------------------------------------
+
+
+def test_what_the_clocks_did_is_in_the_time_part_or_unknown() -> None:
+    time = seen(state(clocks={"suspended_s": 12.5, "clock_step_s": -3.0})).time(wall_s=1.0, limit_s=None)
+    assert (time.suspended_s, time.clock_step_s) == (12.5, -3.0)
+    for changed in (state(clocks=None), state(clocks={}), state()):
+        time = seen(changed).time(wall_s=1.0, limit_s=None)
+        assert (time.suspended_s, time.clock_step_s) == (None, None)
+
+
+def known(pid: int, comm: str, cmdline: str | None = None) -> dict[str, Any]:
+    return {"event": "process", "pid": pid, "comm": comm, "cmdline": cmdline}
+
+
+def sample(largest: int | None) -> dict[str, Any]:
+    return {"event": "sample", "at_s": 1.0, "demand": 5, "largest": largest}
+
+
+def test_at_work_is_the_largest_process_of_the_last_sample() -> None:
+    rustc, ld = known(60, "rustc", "rustc x.rs"), known(61, "ld")
+    assert seen(rustc, sample(60)).at_work == ("rustc", "rustc x.rs")
+    assert seen(rustc, sample(60), ld, sample(61)).at_work == ("ld", None)
+    assert seen(rustc, ld, sample(61), sample(60)).at_work == ("rustc", "rustc x.rs")
+
+
+def test_a_pid_that_was_used_again_or_that_ran_another_program_has_its_last_name() -> None:
+    assert seen(known(60, "sh"), sample(60), known(60, "cc1", "cc1 a.c"), sample(60)).at_work == ("cc1", "cc1 a.c")
+
+
+@pytest.mark.parametrize(
+    "events", [(), (sample(None),), (sample(60),), (known(60, "cc1"),), (known(60, "cc1"), sample(61)), (sample(0),)]
+)
+def test_nobody_is_at_work_where_no_sample_names_one_that_is_known(events: tuple[dict[str, Any], ...]) -> None:
+    assert seen(*events).at_work is None

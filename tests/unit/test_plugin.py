@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.fake_engine import fake_engine
+from tests.unit.fake_engine import fake_engine, hanging_up
+
+# Kept imported: pytester forgets what a run within this process was the first to import.
+import buildproof.discovery
+import buildproof.session
+import buildproof.summary  # noqa: F401
 
 SOURCE = Path(__file__).parents[2] / "src"
-
+NO_ENGINE = "unix:///nowhere/engine.sock"
+OPTIONS = ("-p", "buildproof.plugin", "-p", "no:cacheprovider", "--rootdir", ".")
 
 MANIFEST = """\
 [project]
@@ -25,138 +33,183 @@ artifacts = ["hello"]
 peak-memory = "100m"
 """
 
+BAD_INPUT = [
+    ("peak-memory", "peak-memroy", ["buildproof.toml:9", "peak-memroy", "did you mean", "peak-memory"]),
+    ('"100m"', '"lots"', ["buildproof.toml:9", "lots"]),
+    ('"100m"', '"0"', ["buildproof.toml:9", "0"]),
+    ('builder = "linux"', 'builder = "linus"', ["buildproof.toml:6", "linus", "did you mean", "linux"]),
+    ('source = "."', 'source = "gone"', ["buildproof.toml:3", "gone"]),
+    ('source = "."', 'source = "."\ncompose = "mine.yml"', ["buildproof.toml:4", "mine.yml"]),
+]
+
+
+class Ran:
+    """What a person sees of a run of pytest: its exit code, and all that it says."""
+
+    def __init__(self, exit_code: int, said: str) -> None:
+        self.exit_code, self.said = int(exit_code), said
+        assert "Traceback" not in said, said
+
+
+class Project:
+    """A folder with a manifest, and pytest in it, in this process: a second or two less than one of its own."""
+
+    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = pytester.path
+        self._pytester, self._monkeypatch = pytester, monkeypatch
+        # Workers of xdist are processes of their own. The plugins of whoever runs these tests stay out.
+        for name, value in (
+            ("PYTHONPATH", str(SOURCE)), ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"),
+            ("DOCKER_HOST", NO_ENGINE), ("BUILDPROOF_INVOKED_FROM", ""),
+        ):  # fmt: skip
+            monkeypatch.setenv(name, value)
+        self.manifest = self.folder / "buildproof.toml"
+        self.manifest.write_text(MANIFEST)
+        (self.folder / "hello.c").write_text("int main(void) { return 0; }\n")
+
+    def change(self, old: str, new: str) -> None:
+        """Put `new` in the place of `old` in the manifest."""
+        text = self.manifest.read_text()
+        assert old in text
+        self.manifest.write_text(text.replace(old, new))
+
+    def run(self, *arguments: str, engine: str = NO_ENGINE) -> Ran:
+        """Run pytest in the folder."""
+        self._monkeypatch.setenv("DOCKER_HOST", engine)
+        result = self._pytester.runpytest_inprocess(*OPTIONS, *arguments)
+        return Ran(result.ret, "\n".join((*result.outlines, *result.errlines)))
+
+    def collected(self, *arguments: str) -> list[str]:
+        """The ids that pytest collects, without those that it deselects."""
+        ran = self.run("--collect-only", "-q", *arguments)
+        assert ran.exit_code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED), ran.said
+        return [line for line in ran.said.splitlines() if "::" in line]
+
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    (tmp_path / "buildproof.toml").write_text(MANIFEST)
-    (tmp_path / "hello.c").write_text("int main(void) { return 0; }\n")
-    return tmp_path
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    return Project(pytester, monkeypatch)
 
 
-def run(
-    folder: Path, *arguments: str, engine: str = "unix:///nowhere/engine.sock", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "buildproof.plugin", "-p", "no:cacheprovider", "--rootdir", "."]
-    own = {"PYTHONPATH": str(SOURCE), "DOCKER_HOST": engine, "BUILDPROOF_INVOKED_FROM": "", **environment}
-    return subprocess.run(
-        [*command, *arguments],
-        cwd=folder,
-        env={**os.environ, **own},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_a_manifest_in_ones_own_repository_is_collected_without_copying_the_suite(project: Path) -> None:
-    done = run(project, "--collect-only", "-q", "-m", "linux")
-    assert done.returncode == 0, done.stdout
+def test_a_manifest_in_ones_own_repository_is_collected_without_copying_the_suite(project: Project) -> None:
+    """In a process of its own, with every plugin that is installed: nothing is imported before."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *OPTIONS, "--collect-only", "-q", "-m", "linux"],
+        cwd=project.folder, env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
     ids = [line for line in done.stdout.splitlines() if line.startswith("buildproof.toml::")]
     assert "buildproof.toml::suite::test_no_sigbus[hello-linux]" in ids
     assert not any("test_starts" in line and "[hello-linux]" in line for line in ids), "the manifest has no `starts`"
 
 
-def test_collecting_needs_no_engine_and_leaves_nothing_behind(project: Path) -> None:
-    assert run(project, "--collect-only", "-q").returncode == 0
-    assert not (project / ".buildproof").exists()
+def test_a_claim_that_a_manifest_says_nothing_about_is_no_test(project: Project) -> None:
+    assert not any("test_starts" in name for name in project.collected("-m", "linux"))
+    project.change("[[build]]", "[[build]]\nstarts = {}")
+    assert "buildproof.toml::suite::test_starts[hello-linux]" in project.collected("-m", "linux")
 
 
-def test_markers_choose_the_platform(project: Path) -> None:
-    assert "deselected" in run(project, "--collect-only", "-q", "-m", "windows").stdout
+def test_collecting_needs_no_engine_and_leaves_nothing_behind(project: Project) -> None:
+    before = sorted(project.folder.iterdir())
+    assert "buildproof.toml::suite::test_builds[hello-linux]" in project.collected()
+    assert sorted(project.folder.iterdir()) == before
 
 
-def test_nightly_profiles_wait_for_the_nightly_tier(project: Path) -> None:
-    manifest = project / "buildproof.toml"
-    manifest.write_text(MANIFEST + 'profiles = ["4g"]\n')
-    assert "hello-linux-4g" not in run(project, "--collect-only", "-q").stdout
-    assert "hello-linux-4g" in run(project, "--collect-only", "-q", "--tier", "nightly").stdout
-    assert "hello-linux-4g" in run(project, "--collect-only", "-q", "-m", "nightly").stdout
+def test_markers_choose_the_platform(project: Project) -> None:
+    of_linux = [name for name in project.collected() if "[hello-linux]" in name]
+    assert of_linux
+    assert project.collected("-m", "linux") == of_linux
+    assert project.collected("-m", "windows") == []
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("peak-memory", "peak-memroy", ["buildproof.toml:9", "peak-memroy", "did you mean", "peak-memory"]),
-        ('"100m"', '"lots"', ["buildproof.toml:9", "lots"]),
-        ('"100m"', '"0"', ["buildproof.toml:9"]),
-        ('builder = "linux"', 'builder = "linus"', ["buildproof.toml:6", "linus", "did you mean", "linux"]),
-        ('source = "."', 'source = "gone"', ["buildproof.toml:3", "gone"]),
-        ('source = "."', 'source = "."\ncompose = "mine.yml"', ["buildproof.toml:4", "mine.yml"]),
-    ],
-)
-def test_bad_input_is_one_message_with_its_place(project: Path, old: str, new: str, said: list[str]) -> None:
-    manifest = project / "buildproof.toml"
-    manifest.write_text(manifest.read_text().replace(old, new))
-    for arguments in ((), ("--collect-only",), ("-n", "2")):
-        done = run(project, *arguments)
-        assert done.returncode == 4, done.stdout + done.stderr
-        assert "Traceback" not in done.stdout + done.stderr
-        assert all(word in done.stdout + done.stderr for word in said), done.stdout
+def test_nightly_profiles_wait_for_the_nightly_tier(project: Project) -> None:
+    project.manifest.write_text(MANIFEST + 'profiles = ["4g"]\n')
+
+    def builds(*arguments: str) -> set[str]:
+        return {found[1] for name in project.collected(*arguments) if (found := re.search(r"\[(hello-.*)\]", name))}
+
+    assert builds() == {"hello-linux"}
+    assert builds("--tier", "nightly") == {"hello-linux", "hello-linux-4g"}
+    assert builds("-m", "nightly") == {"hello-linux-4g"}
 
 
-def test_a_project_option_that_leads_nowhere_is_said_with_its_path(project: Path) -> None:
-    (project / "test_nothing.py").write_text("from buildproof.suite import *\n")
-    done = run(project, "test_nothing.py", "--project=elsewhere")
-    assert done.returncode == 4
-    assert "elsewhere" in done.stdout
-    assert "Traceback" not in done.stdout
+@pytest.mark.parametrize(("old", "new", "said"), BAD_INPUT)
+def test_bad_input_is_one_message_with_its_place(project: Project, old: str, new: str, said: list[str]) -> None:
+    project.change(old, new)
+    for arguments in ((), ("--collect-only",)):
+        ran = project.run(*arguments)
+        assert ran.exit_code == 4, ran.said
+        (line,) = [line for line in ran.said.splitlines() if said[0] in line]
+        assert all(word in line for word in said), ran.said
 
 
-def test_a_missing_dockerfile_is_said_at_the_line_that_names_it(project: Path) -> None:
-    (project / "compose.yml").write_text(
+@pytest.mark.parametrize("arguments", [(), ("-p", "xdist", "-n", "2")])
+def test_bad_input_in_several_projects_is_said_together(project: Project, arguments: tuple[str, ...]) -> None:
+    for number, (old, new, _) in enumerate(BAD_INPUT):
+        (project.folder / f"p{number}").mkdir()
+        (project.folder / f"p{number}" / "buildproof.toml").write_text(MANIFEST.replace(old, new))
+    ran = project.run(*arguments)
+    assert ran.exit_code == 4, ran.said
+    for number, (_, _, said) in enumerate(BAD_INPUT):
+        (line,) = [line for line in ran.said.splitlines() if f"p{number}/{said[0]}" in line]
+        assert all(word in line for word in said), ran.said
+
+
+def test_a_project_option_that_leads_nowhere_is_said_with_its_path(project: Project) -> None:
+    (project.folder / "test_nothing.py").write_text("from buildproof.suite import *\n")
+    ran = project.run("test_nothing.py", "--project=elsewhere")
+    assert ran.exit_code == 4, ran.said
+    assert f"{project.folder / 'elsewhere'}: no such file or folder" in ran.said
+
+
+def test_a_missing_dockerfile_is_said_at_the_line_that_names_it(project: Project) -> None:
+    (project.folder / "compose.yml").write_text(
         "services:\n  linux:\n    build: box\n    mem_limit: 1g\n    x-buildproof:\n      target: linux-x86_64\n"
     )
-    (project / "box").mkdir()
-    manifest = project / "buildproof.toml"
-    manifest.write_text(manifest.read_text().replace('source = "."', 'source = "."\ncompose = "compose.yml"'))
-    done = run(project)
-    assert done.returncode == 4
-    assert "compose.yml:3" in done.stdout
-    assert "Dockerfile" in done.stdout
+    (project.folder / "box").mkdir()
+    project.change('source = "."', 'source = "."\ncompose = "compose.yml"')
+    ran = project.run()
+    assert ran.exit_code == 4, ran.said
+    assert "compose.yml:3" in ran.said
+    assert "Dockerfile" in ran.said
 
 
-def test_no_engine_is_one_message_and_its_own_exit_code(project: Path) -> None:
-    for arguments in ((), ("-n", "2")):
-        done = run(project, *arguments)
-        assert done.returncode == 12, done.stdout
-        assert "the engine cannot be reached" in done.stdout
-        assert "start Docker" in done.stdout
-        assert "Traceback" not in done.stdout + done.stderr
+@pytest.mark.parametrize("arguments", [(), ("-p", "xdist", "-n", "2")])
+def test_no_engine_is_one_message_and_its_own_exit_code(project: Project, arguments: tuple[str, ...]) -> None:
+    ran = project.run(*arguments)
+    assert ran.exit_code == 12, ran.said
+    assert ran.said.count("the engine cannot be reached") == 1, ran.said
+    assert "start Docker" in ran.said
 
 
-def test_an_engine_that_hangs_up_is_one_message(project: Path, tmp_path: Path) -> None:
-    with fake_engine(tmp_path / "engine.sock") as engine:
-        done = run(project, engine=engine + "-gone")
-    assert done.returncode == 12
-    assert "Traceback" not in done.stdout + done.stderr
+def test_an_engine_that_hangs_up_is_one_message(project: Project) -> None:
+    with hanging_up() as engine:
+        ran = project.run(engine=engine)
+    assert ran.exit_code == 12, ran.said
+    assert ran.said.count("the engine cannot be reached") == 1, ran.said
 
 
-def test_an_engine_without_memory_limits_stops_the_run_before_anything_is_built(project: Path, tmp_path: Path) -> None:
-    with fake_engine(tmp_path / "engine.sock", MemoryLimit=False) as engine:
-        done = run(project, engine=engine)
-    assert done.returncode == 13, done.stdout
-    assert "the engine cannot limit memory" in done.stdout
-    assert "memory controller" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+def test_an_engine_without_memory_limits_stops_the_run_before_anything_is_built(project: Project) -> None:
+    with fake_engine(MemoryLimit=False) as engine:
+        ran = project.run(engine=engine)
+    assert ran.exit_code == 13, ran.said
+    assert "the engine cannot limit memory" in ran.said
+    assert "memory controller" in ran.said
 
 
-def test_a_wrong_checksum_names_both_and_the_line(project: Path, tmp_path: Path) -> None:
-    (project / "source.tar").write_bytes(b"not what was promised")
-    manifest = project / "buildproof.toml"
-    wrong = 'source = { archive = "source.tar", sha256 = "' + "0" * 64 + '" }'
-    manifest.write_text(manifest.read_text().replace('source = "."', wrong))
-    with fake_engine(tmp_path / "engine.sock") as engine:
-        done = run(project, engine=engine)
-    assert done.returncode == 4, done.stdout
-    assert "buildproof.toml" in done.stdout
-    assert "0" * 64 in done.stdout
-    assert "found" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+def test_a_wrong_checksum_names_both_and_the_line(project: Project) -> None:
+    (project.folder / "source.tar").write_bytes(b"not what was promised")
+    project.change('source = "."', 'source = { archive = "source.tar", sha256 = "' + "0" * 64 + '" }')
+    with fake_engine() as engine:
+        ran = project.run(engine=engine)
+    assert ran.exit_code == 4, ran.said
+    assert "buildproof.toml:3" in ran.said
+    assert "0" * 64 in ran.said
+    assert hashlib.sha256(b"not what was promised").hexdigest() in ran.said
 
 
-def test_a_ca_bundle_that_is_not_there_is_said(project: Path) -> None:
-    done = run(project, "--ca-bundle", "missing.pem")
-    assert done.returncode == 4, done.stdout
-    assert "missing.pem" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+def test_a_ca_bundle_that_is_not_there_is_said(project: Project) -> None:
+    ran = project.run("--ca-bundle", "missing.pem")
+    assert ran.exit_code == 4, ran.said
+    assert "missing.pem" in ran.said

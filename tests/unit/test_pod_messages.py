@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import queue
+import re
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,6 +20,7 @@ from buildproof.logs import Log
 from buildproof.pod import Ending, Pod, PodSpec
 from buildproof.pod import pod as room
 from buildproof.pod.gate import gate_argv
+from buildproof.timeline import Timeline
 
 HELLO = {"event": "hello", "accounting_refused": None, "host_swap": 0}
 LIMITS = {"event": "limits", "found": True, "cgroup_version": 2, "cgroup": {"memory": 1 << 30}, "mounts": []}
@@ -95,12 +97,23 @@ class Messages:
         self.now = 100.0
         self.waiting: list[tuple[str, Any]] = []
         self.later: list[tuple[float, str, Any]] = []
+        self.reports_until = 0.0  # a probe that watches reports every second
+        self.reported = self.now
+
+    def _let_the_probe_report(self) -> None:
+        if self.now - self.reported >= 1.0 and self.now < self.reports_until:
+            self.reported = self.now
+            self.waiting.append(("probe", b'{"event": "sample"}'))
 
     def put(self, message: tuple[str, Any]) -> None:
         self.waiting.append(message)
 
+    def empty(self) -> bool:
+        return not self.waiting
+
     def get(self, *, timeout: float) -> tuple[str, Any]:
         """The next message, or the end of the wait: the clock then stands where it was waited for."""
+        self._let_the_probe_report()
         if self.waiting:
             return self.waiting.pop(0)
         until = self.now + timeout
@@ -125,7 +138,7 @@ class Bench:
             "time_limit_s": 60.0,
         }  # fmt: skip
         pod_spec = PodSpec(**{**fields, **spec})
-        self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=self.timeline)
+        self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=Timeline(self.timeline))
         self.pod._messages = cast("Any", self.messages)
         # The test plays the readers' part.
         monkeypatch.setattr(self.pod, "_read_in_background", lambda line, _reader: self.pod._open.append(line))
@@ -149,8 +162,10 @@ class Bench:
     def written(self) -> bytes:
         return self.file.getvalue()
 
-    def run(self) -> Ending:
+    def run(self, *, reports_until: float = 1e9) -> Ending:
+        """Let the command go, beside a probe that reports every second until `reports_until`."""
         self.pod._gate_reached = True
+        self.messages.reports_until = reports_until
         self.say("probe", {"event": "started"})
         return self.pod.run()
 
@@ -163,13 +178,15 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 # -- single messages ------------------------------------------------------------------------------------------------
 
 
-def test_the_probes_events_are_kept_in_the_timeline_as_they_came(bench: Bench) -> None:
+def test_the_probes_events_are_observed_and_go_into_the_timeline(bench: Bench) -> None:
     bench.say("probe", HELLO)
     bench.say("probe", state(exited=3))
+    bench.say("probe", state(exited=4, final=True))
     bench.take_all()
+    bench.pod._timeline.close()
     assert bench.pod.observation.hello == HELLO
-    assert bench.pod.observation.state["exited"] == 3
-    assert [json.loads(line) for line in bench.timeline.getvalue().splitlines()] == [HELLO, state(exited=3)]
+    assert bench.pod.observation.state["exited"] == 4
+    assert [json.loads(line) for line in bench.timeline.getvalue().splitlines()] == [HELLO, state(exited=4, final=True)]
 
 
 def test_what_the_probe_says_in_no_event_goes_to_the_log(bench: Bench) -> None:
@@ -385,6 +402,75 @@ def test_a_lost_probe_ends_the_build_and_is_told(bench: Bench) -> None:
     assert bench.engine.killed == ["the-build"]
 
 
+def test_a_probe_that_falls_silent_ends_the_build_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    bench.say("build-gone", at=150.0)
+    ending = bench.run(reports_until=112.0)
+    assert (ending.exit_code, ending.stopped) == (None, Stop.PROBE_LOST)
+    assert ending.stopped_at_s == pytest.approx(11.0 + room.PROBE_SILENT_S, abs=1.0)
+    told = re.fullmatch(
+        r"the probe fell silent: nothing came from it for 30 s, (\d+) s into the build", str(ending.probe_lost)
+    )
+    assert told
+    assert int(told[1]) == pytest.approx(ending.stopped_at_s, abs=1.0)
+    assert bench.engine.killed == ["the-build"]
+    assert bench.build.sent == [b"\n"]
+
+
+def test_a_build_that_prints_does_not_speak_for_its_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0, silent_limit_s=10.0)
+    for second in range(101, 145):
+        bench.say("log", b".", at=float(second))
+    bench.say("build-gone", at=145.0)
+    ending = bench.run(reports_until=0)
+    assert ending.stopped is Stop.PROBE_LOST
+    assert ending.stopped_at_s == pytest.approx(room.PROBE_SILENT_S, abs=1.0)
+
+
+def test_a_probe_that_reports_now_and_then_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    for step in range(1, 10):
+        bench.say("probe", state(at_s=step * 29.0), at=100.0 + step * 29.0)
+    bench.say("probe", state(final=True), at=385.0)
+    bench.say("build-gone", at=385.1)
+    ending = bench.run(reports_until=0)
+    assert (ending.exit_code, ending.stopped, ending.probe_lost) == (0, None, None)
+
+
+def test_a_probe_that_reports_every_second_is_never_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    bench.say("probe", state(final=True), at=400.0)
+    bench.say("build-gone", at=400.1)
+    ending = bench.run()
+    assert (ending.stopped, ending.probe_lost) == (None, None)
+    assert ending.wall_s == pytest.approx(300.0, abs=1.0)
+
+
+def test_a_probe_that_fell_silent_before_the_time_limit_makes_no_time_limit_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, time_limit_s=room.PROBE_SILENT_S)
+    bench.say("build-gone", at=150.0)
+    assert bench.run(reports_until=0).stopped is Stop.PROBE_LOST
+
+
+def test_a_client_that_was_stopped_for_a_while_does_not_take_its_probe_for_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+
+    def stopped_and_continued(_seen: object, _seconds: float) -> None:
+        bench.pod.on_progress = None
+        bench.messages.now += 60.0
+        bench.say("log", b"printed meanwhile\n")
+        bench.say("probe", state(at_s=61.0))
+
+    bench.pod.on_progress = stopped_and_continued
+    bench.say("probe", state(final=True), at=170.0)
+    bench.say("build-gone", at=170.1)
+    assert bench.run().stopped is None
+
+
 def test_a_container_that_ends_without_last_counters_is_waited_for_a_moment(bench: Bench) -> None:
     bench.engine.code = 137
     bench.say("build-gone", at=110.0)
@@ -418,7 +504,7 @@ def test_progress_is_told_while_the_build_runs(bench: Bench) -> None:
     bench.pod.on_progress = lambda _seen, seconds: told.append(seconds)
     bench.say("probe", state(final=True), at=102.0)
     bench.say("build-gone", at=102.1)
-    bench.run()
+    bench.run(reports_until=0)
     assert told == [0.5, 1.0, 1.5, 2.0]
 
 

@@ -58,6 +58,7 @@ COUNTERS = {
     "charged_peak": 950 * MIB,
     "limit_hits": 56,
     "oom_kills": 1,
+    "own_ooms": 2,
     "cpu_us": 5_000_000,
     "throttled_us": 250_000,
     "pids_peak": 77,
@@ -66,6 +67,8 @@ COUNTERS = {
     "major_faults": 12,
     "memory_stalled_us": 555,
 }
+
+V1_HAS_NOT = ("pids_peak", "memory_stalled_us", "own_ooms")  # unknown there, never zero
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -77,7 +80,8 @@ def write(folder: Path, files: dict[str, str]) -> Path:
 
 def v2(root: Path, *missing: str, **changed: str) -> CgroupV2:
     files = {name: text for name, text in V2.items() if name not in missing}
-    return CgroupV2(write(root / SCOPE, {**files, **{name.replace("__", "."): text for name, text in changed.items()}}))
+    changed = {name.replace("__", "."): text for name, text in changed.items()}
+    return CgroupV2(write(root / SCOPE, {**files, **changed}), root)
 
 
 def v1_tree(root: Path, *missing: str) -> Path:
@@ -169,7 +173,7 @@ def test_v2_counters_are_the_kernels_own(tmp_path: Path) -> None:
     ("name", "unknown"),
     [
         ("memory.peak", {"charged_peak"}),
-        ("memory.events", {"limit_hits", "oom_kills"}),
+        ("memory.events", {"limit_hits", "oom_kills", "own_ooms"}),
         ("cpu.stat", {"cpu_us", "throttled_us"}),
         ("pids.peak", {"pids_peak"}),
         ("pids.events", {"pids_limit_hits"}),
@@ -204,7 +208,7 @@ def test_v2_swap_without_accounting_makes_no_limit_of_both(tmp_path: Path) -> No
 
 
 def test_v2_without_any_file_everything_is_unknown(tmp_path: Path) -> None:
-    cgroup = CgroupV2(tmp_path / "gone")
+    cgroup = CgroupV2(tmp_path / "gone", tmp_path)
     assert cgroup.usage() == Usage(charged=None, demand=None, swap=None)
     assert set(cgroup.counters().values()) == {None}
     assert set(cgroup.limits().values()) == {None}
@@ -225,7 +229,7 @@ def test_v1_without_swap_accounting_has_unknown_swap_and_still_a_demand(tmp_path
 
 
 def test_v1_counters_have_the_same_names_as_v2s(tmp_path: Path) -> None:
-    assert v1(tmp_path).counters() == {**COUNTERS, "pids_peak": None, "memory_stalled_us": None}
+    assert v1(tmp_path).counters() == {**COUNTERS, **dict.fromkeys(V1_HAS_NOT)}
 
 
 def test_v1_hits_of_memory_plus_swap_count_where_they_are_counted(tmp_path: Path) -> None:
@@ -245,7 +249,7 @@ def test_v1_hits_of_memory_plus_swap_count_where_they_are_counted(tmp_path: Path
     ],
 )
 def test_v1_a_missing_counter_is_unknown_and_the_others_are_not(tmp_path: Path, name: str, unknown: set[str]) -> None:
-    unknown = {*unknown, "pids_peak", "memory_stalled_us"}
+    unknown = {*unknown, *V1_HAS_NOT}
     assert v1(tmp_path, name).counters() == {key: None if key in unknown else val for key, val in COUNTERS.items()}
 
 
@@ -322,3 +326,81 @@ def test_a_table_has_the_rows_that_are_numbers(tmp_path: Path) -> None:
         "d": 4,
     }
     assert files.table("none") == {}
+
+
+# -- limits above ---------------------------------------------------------------------------------------------------
+
+
+def v2_below(root: Path, *above: dict[str, str]) -> CgroupV2:
+    """A cgroup with `above` over it, the outermost first."""
+    folder = root
+    for index, files in enumerate(above):
+        folder = write(folder / f"level{index}.slice", files)
+    return CgroupV2(write(folder / "docker-0123.scope", V2), root)
+
+
+def test_v2_limits_above_are_told_nearest_first_with_their_own_ooms(tmp_path: Path) -> None:
+    cgroup = v2_below(
+        tmp_path,
+        {"memory.max": f"{8192 * MIB}\n", "memory.events.local": "low 0\nhigh 0\nmax 40\noom 0\noom_kill 0\n"},
+        {"memory.max": "max\n", "memory.events.local": "max 9\noom 9\n"},
+        {"memory.max": f"{512 * MIB}\n", "memory.events.local": "max 77\noom 3\noom_kill 1\n"},
+    )
+    assert cgroup.ancestors() == [
+        {"path": "/level0.slice/level1.slice/level2.slice", "limit": 512 * MIB, "limit_hits": 3},
+        {"path": "/level0.slice", "limit": 8192 * MIB, "limit_hits": 0},
+    ]
+
+
+def test_v2_hits_of_a_limit_above_that_cannot_be_read_are_unknown(tmp_path: Path) -> None:
+    cgroup = v2_below(tmp_path, {"memory.max": f"{512 * MIB}\n"})
+    assert cgroup.ancestors() == [{"path": "/level0.slice", "limit": 512 * MIB, "limit_hits": None}]
+
+
+def test_v2_neither_its_own_limit_nor_what_lies_over_the_hierarchy_is_above(tmp_path: Path) -> None:
+    write(tmp_path, {"memory.max": "1\n"})
+    root = write(tmp_path / "cgroup", {"memory.max": "2\n"})
+    assert CgroupV2(write(root / "docker-0123.scope", V2), root).ancestors() == []
+    assert v2_below(root, {}).ancestors() == []
+
+
+def test_v2_counters_above_are_read_afresh(tmp_path: Path) -> None:
+    cgroup = v2_below(tmp_path, {"memory.max": "4096\n", "memory.events.local": "oom 0\n"})
+    cgroup.ancestors()
+    write(tmp_path / "level0.slice", {"memory.events.local": "oom 5\n"})
+    assert [above["limit_hits"] for above in cgroup.ancestors()] == [5]
+
+
+def test_v1_limits_above_are_told_nearest_first_with_their_failed_charges(tmp_path: Path) -> None:
+    v1_tree(tmp_path)
+    outer = write(
+        tmp_path / "memory" / "kubepods", {"memory.limit_in_bytes": f"{V1_UNLIMITED}\n", "memory.failcnt": "5\n"}
+    )
+    write(outer / "burst", {"memory.limit_in_bytes": f"{512 * MIB}\n", "memory.failcnt": "7\n"})
+    write(outer / "burst" / "pod", {"memory.limit_in_bytes": f"{256 * MIB}\n"})
+    write(outer / "burst" / "pod" / "0123", V1["memory"])
+    write(tmp_path / "memory", {"memory.limit_in_bytes": "1\n", "memory.failcnt": "1\n"})
+    cgroup = CgroupV1(tmp_path, dict.fromkeys(V1, "/kubepods/burst/pod/0123"))
+    assert cgroup.ancestors() == [
+        {"path": "/kubepods/burst/pod", "limit": 256 * MIB, "limit_hits": None},
+        {"path": "/kubepods/burst", "limit": 512 * MIB, "limit_hits": 7},
+    ]
+
+
+def test_v1_an_unlimited_parent_is_no_limit_above(tmp_path: Path) -> None:
+    cgroup = v1(tmp_path)
+    write(tmp_path / "memory" / "docker", {"memory.limit_in_bytes": f"{V1_UNLIMITED}\n"})
+    assert cgroup.ancestors() == []
+
+
+def test_a_cgroup_that_is_gone_has_no_limits_above(tmp_path: Path) -> None:
+    assert CgroupV2(tmp_path / "gone" / "deeper", tmp_path).ancestors() == []
+    assert CgroupV1(tmp_path, {"memory": "/gone/deeper"}).ancestors() == []
+
+
+def test_looking_above_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    cgroup = v2_below(tmp_path, {"memory.max": "4096\n", "memory.events.local": "oom 0\n"})
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        cgroup.ancestors()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

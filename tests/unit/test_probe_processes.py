@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from buildproof.probe.processes import Census, status_fields
+from buildproof.probe.processes import Census, Status, mapped_files, status_of
 
 KIB = 1 << 10
 
@@ -51,6 +52,11 @@ class Proc:
         (self.root / str(pid)).rmdir()
 
 
+def cmdline_of(census: Census, pid: int, comm: str) -> str | None:
+    seen = census.ended(pid, comm)
+    return seen.cmdline if seen else None
+
+
 @pytest.fixture
 def proc(tmp_path: Path) -> Proc:
     return Proc(tmp_path)
@@ -58,15 +64,15 @@ def proc(tmp_path: Path) -> Proc:
 
 def test_a_status_text_gives_name_parent_and_sizes_in_bytes() -> None:
     text = STATUS.format(name="cc1plus", pid=9, ppid=8, high=2048, now=1024)
-    assert status_fields(text.encode()) == ("cc1plus", 8, 2048 * KIB, 1024 * KIB)
+    assert status_of(text.encode()) == Status("cc1plus", 8, 99999 * KIB, 2048 * KIB, 1024 * KIB)
 
 
 def test_a_zombie_has_no_sizes() -> None:
-    assert status_fields(b"Name:\tcc1\nState:\tZ (zombie)\nPid:\t9\nPPid:\t8\nThreads:\t1\n") == ("cc1", 8, 0, 0)
+    assert status_of(b"Name:\tcc1\nState:\tZ (zombie)\nPid:\t9\nPPid:\t8\nThreads:\t1\n") == Status("cc1", 8)
 
 
 def test_a_name_with_strange_bytes_is_read() -> None:
-    assert status_fields(b"Name:\tcaf\xe9 (x)\nPPid:\t8\n")[0] == "caf\ufffd (x)"
+    assert status_of(b"Name:\tcaf\xe9 (x)\nPPid:\t8\n").comm == "caf\ufffd (x)"
 
 
 def test_every_process_but_the_probe_is_met(proc: Proc) -> None:
@@ -84,7 +90,7 @@ def test_a_process_that_is_gone_is_alive_no_more_but_keeps_its_name(proc: Proc) 
     proc.end(7)
     census.meet()
     assert census.alive == {}
-    assert census.cmdline_of(7, "make") == "make -c x.c"
+    assert cmdline_of(census, 7, "make") == "make -c x.c"
 
 
 def test_only_the_last_that_ended_are_remembered(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,30 +101,30 @@ def test_only_the_last_that_ended_are_remembered(proc: Proc, monkeypatch: pytest
         census.meet()
         proc.end(pid)
         census.meet()
-    assert [census.cmdline_of(pid, "cc1") for pid in (7, 8, 9)] == [None, "cc1 -c x.c", "cc1 -c x.c"]
+    assert [cmdline_of(census, pid, "cc1") for pid in (7, 8, 9)] == [None, "cc1 -c x.c", "cc1 -c x.c"]
 
 
 def test_a_command_line_is_told_only_under_the_name_that_it_was_read_with(proc: Proc) -> None:
     proc.add(7, "rustc", cmdline=b"rustc\0--crate-name\0a b\0")
     census = Census(proc.root)
     census.meet()
-    assert census.cmdline_of(7, "rustc") == "rustc --crate-name a b"
-    assert census.cmdline_of(7, "ld") is None
-    assert census.cmdline_of(8, "rustc") is None
+    assert cmdline_of(census, 7, "rustc") == "rustc --crate-name a b"
+    assert cmdline_of(census, 7, "ld") is None
+    assert cmdline_of(census, 8, "rustc") is None
 
 
 def test_the_kernels_fifteen_characters_of_a_name_are_enough(proc: Proc) -> None:
     proc.add(7, "x86_64-w64-mingw32-gcc"[:15])
     census = Census(proc.root)
     census.meet()
-    assert census.cmdline_of(7, "x86_64-w64-ming") is not None
+    assert cmdline_of(census, 7, "x86_64-w64-ming") is not None
 
 
 def test_a_process_without_a_command_line_has_none(proc: Proc) -> None:
     proc.add(7, "zombie", cmdline=b"")
     census = Census(proc.root)
     census.meet()
-    assert census.cmdline_of(7, "zombie") is None
+    assert cmdline_of(census, 7, "zombie") is None
 
 
 def test_the_command_line_before_exec_is_replaced_by_the_programs_own(proc: Proc) -> None:
@@ -127,17 +133,17 @@ def test_the_command_line_before_exec_is_replaced_by_the_programs_own(proc: Proc
     census.meet()
     proc.add(7, "make", cmdline=b"make\0-C\0sub\0")
     census.measure()
-    assert census.cmdline_of(7, "make") == "make -C sub"
+    assert cmdline_of(census, 7, "make") == "make -C sub"
     proc.add(7, "cc1", cmdline=b"cc1\0a.c\0")
     census.measure()
-    assert census.cmdline_of(7, "cc1") == "cc1 a.c"
+    assert cmdline_of(census, 7, "cc1") == "cc1 a.c"
     proc.add(7, "cc1", cmdline=b"cc1\0changed its title\0")
     census.measure()
     census.measure()
-    settled = census.cmdline_of(7, "cc1")
+    settled = cmdline_of(census, 7, "cc1")
     proc.add(7, "cc1", cmdline=b"cc1\0changed it again\0")
     census.measure()
-    assert census.cmdline_of(7, "cc1") == settled
+    assert cmdline_of(census, 7, "cc1") == settled
 
 
 def test_a_zombie_keeps_the_command_line_that_it_had(proc: Proc) -> None:
@@ -146,10 +152,10 @@ def test_a_zombie_keeps_the_command_line_that_it_had(proc: Proc) -> None:
     census.meet()
     proc.add(7, "cc1", cmdline=b"")
     census.measure()
-    assert census.cmdline_of(7, "cc1") == "cc1 a.c"
+    assert cmdline_of(census, 7, "cc1") == "cc1 a.c"
     proc.add(7, "ld", cmdline=b"")
     census.measure()
-    assert census.cmdline_of(7, "ld") is None
+    assert cmdline_of(census, 7, "ld") is None
 
 
 def test_a_process_met_by_a_measure_is_looked_at_once(proc: Proc) -> None:
@@ -207,4 +213,105 @@ def test_facts_are_what_an_event_carries(proc: Proc) -> None:
     proc.add(7, "cc1", high=3)
     census = Census(proc.root)
     census.meet()
-    assert census.alive[7].facts() == {"pid": 7, "comm": "cc1", "cmdline": "cc1 -c x.c", "peak_rss": 3 * KIB}
+    assert census.alive[7].facts() == {
+        "pid": 7, "comm": "cc1", "cmdline": "cc1 -c x.c", "peak_rss": 3 * KIB, "peak_address_space": 99999 * KIB,
+    }  # fmt: skip
+
+
+# -- mappings -------------------------------------------------------------------------------------------------------
+
+MAPS = b"""\
+55e0c0a00000-55e0c0a02000 r--p 00000000 08:01 1573 /work/app
+55e0c0a02000-55e0c0a07000 r-xp 00002000 08:01 1573 /work/app
+55e0c1000000-55e0c1021000 rw-p 00000000 00:00 0 [heap]
+7f0000000000-7f0000001000 rw-s 00000000 08:01 9 /work/target/lib with blanks.rlib
+7f0000002000-7f0000003000 rw-s 00010000 00:05 9 /dev/shm/x (deleted)
+7f0000004000-7f0000005000 rw-p 00000000 00:00 0
+7f0000006000-7f0000008000 r--s 7fff000000 08:01 9 /work/huge
+7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]
+ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]
+"""
+
+
+def test_the_end_of_the_last_mapping_of_each_file_is_known() -> None:
+    assert mapped_files(MAPS) == {
+        "/work/app": 0x7000,
+        "/work/target/lib with blanks.rlib": 0x1000,
+        "/work/huge": 0x7FFF002000,
+    }
+
+
+def test_a_maps_text_that_ends_in_the_middle_of_a_line_is_read_as_far_as_it_goes() -> None:
+    for length in range(len(MAPS)):
+        assert set(mapped_files(MAPS[:length]).values()) <= {0x2000, 0x7000, 0x1000, 0x7FFF002000, 0x11000}
+    assert mapped_files(b"") == {}
+
+
+def test_mappings_are_noted_of_the_files_that_matter_and_outlive_the_process(proc: Proc) -> None:
+    proc.add(7, "ld")
+    proc.add(8, "cc1")
+    (proc.root / "7" / "maps").write_bytes(MAPS)
+    census = Census(proc.root)
+    census.meet()
+    census.note_mappings(lambda path: "target" in path)
+    assert census.alive[8].mapped == {}
+    proc.end(7)
+    census.note_mappings(lambda _path: True)
+    census.meet()
+    seen = census.ended(7, "ld")
+    assert seen is not None
+    assert seen.mapped == {"/work/target/lib with blanks.rlib": 0x1000}
+
+
+def test_the_last_look_at_the_mappings_counts(proc: Proc) -> None:
+    proc.add(7, "ld")
+    maps = proc.root / "7" / "maps"
+    maps.write_bytes(MAPS)
+    census = Census(proc.root)
+    census.meet()
+    census.note_mappings(lambda _path: True)
+    maps.write_bytes(b"7f0000000000-7f0000003000 r--p 00001000 08:01 9 /work/new\n")
+    census.note_mappings(lambda _path: True)
+    assert census.alive[7].mapped == {"/work/new": 0x4000}
+
+
+def test_settling_does_not_forget_what_was_mapped(proc: Proc) -> None:
+    proc.add(7, "ld")
+    (proc.root / "7" / "maps").write_bytes(MAPS)
+    census = Census(proc.root)
+    census.meet()
+    census.note_mappings(lambda _path: True)
+    census.meet()
+    assert census.alive[7].settled
+    assert "/work/app" in census.alive[7].mapped
+
+
+def test_every_mapping_of_a_real_process_is_noted() -> None:
+    census = Census()
+    census.meet()
+    census.note_mappings(lambda _path: True)
+    own = set(mapped_files(Path("/proc/self/maps").read_bytes()))
+    assert len(own) > 20
+    assert set(census.alive[os.getpid()].mapped) >= own
+
+
+def test_the_folder_that_a_process_works_in_is_known_and_kept(proc: Proc) -> None:
+    proc.add(7, "ld")
+    (proc.root / "7" / "cwd").symlink_to("/work/target")
+    census = Census(proc.root)
+    census.meet()
+    (proc.root / "7" / "cwd").unlink()
+    census.meet()
+    proc.add(8, "cc1")
+    census.meet()
+    assert (census.alive[7].cwd, census.alive[8].cwd) == ("/work/target", None)
+
+
+def test_the_peak_of_address_space_outlives_a_second_look(proc: Proc) -> None:
+    proc.add(7, "cc1")
+    census = Census(proc.root)
+    census.meet()
+    status = proc.root / "7" / "status"
+    status.write_text(status.read_text().replace("VmPeak:\t   99999 kB\n", "VmPeak:\t   10 kB\n"))
+    census.meet()
+    assert census.alive[7].peak_address_space == 99999 * KIB

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from buildproof.probe import host
 from buildproof.probe import watch as room
 from buildproof.probe.accounting import Journal, Record
 from buildproof.probe.cgroup import Usage
+from buildproof.probe.clues import Clues
+from buildproof.probe.ends import LAST_FAILED, MOST_REPORTED
+from buildproof.probe.memory import DENSE_S, MOVED_BYTES, SPARSE_S, Sampler
 from buildproof.probe.processes import Census, Seen
 from buildproof.probe.space import Mount
-from buildproof.probe.watch import LAST_FAILED, MOST_REPORTED_ENDS, MOVED_BYTES, Watch
+from buildproof.probe.watch import Watch
 
 MIB = 1 << 20
 GATE = 50
@@ -54,6 +58,7 @@ class FakeCgroup:
     def __init__(self) -> None:
         self.usages: Usage | None = Usage(charged=10 * MIB, demand=5 * MIB, swap=0)
         self.values: dict[str, int | None] = {"oom_kills": 0, "cpu_us": 100}
+        self.hits_above = 3
 
     def usage(self) -> Usage:
         return self.usages or Usage(charged=None, demand=None, swap=None)
@@ -64,6 +69,9 @@ class FakeCgroup:
     def limits(self) -> dict[str, int | float | None]:
         return {"memory": 1024 * MIB}
 
+    def ancestors(self) -> list[dict[str, str | int | None]]:
+        return [{"path": "/docker", "limit": 2048 * MIB, "limit_hits": self.hits_above}]
+
 
 class FakeCensus:
     """Gate and command, and whom the test adds."""
@@ -72,10 +80,10 @@ class FakeCensus:
         self.alive: dict[int, Seen] = {}
         self.add(GATE, 1, "sh")
         self.add(51, GATE, "sh")
-        self.measured = 0
+        self.measured = self.noted = 0
 
     def add(self, pid: int, ppid: int, comm: str, rss: int = 0) -> None:
-        self.alive[pid] = Seen(pid, ppid, comm, f"{comm} x.c", peak_rss=rss, rss=rss)
+        self.alive[pid] = Seen(pid, ppid, comm, (comm, "x.c"), peak_rss=rss, rss=rss, settled=True)
 
     def meet(self) -> None:
         """Nothing to do: the test says who is alive."""
@@ -86,9 +94,13 @@ class FakeCensus:
     def top(self) -> list[Seen]:
         return sorted(self.alive.values(), key=lambda seen: seen.peak_rss, reverse=True)
 
-    def cmdline_of(self, pid: int, comm: str) -> str | None:
+    def note_mappings(self, is_noted: Callable[[str], bool], *, of_all: bool) -> None:
+        assert is_noted("/work/a.rlib")
+        self.noted += of_all
+
+    def ended(self, pid: int, comm: str) -> Seen | None:
         seen = self.alive.get(pid)
-        return seen.cmdline if seen and seen.comm == comm else None
+        return seen if seen and seen.comm == comm else None
 
 
 class FakeSpace:
@@ -115,6 +127,7 @@ class Bench:
         self.watch = Watch(journal, Path("/nowhere"), self._emit)
         self.watch._census = cast("Census", self.census)
         self.watch._cgroup = self.cgroup
+        self.watch._memory = Sampler(self.cgroup, self.watch._census, GATE)
         self.watch._space = cast("Any", self.space)
         self.watch._gate_pid = GATE
 
@@ -207,7 +220,7 @@ def test_a_signalled_grandchild_is_told_with_its_command_line(bench: Bench) -> N
     assert bench.told("signalled") == [
         {
             "event": "signalled", "pid": 60, "ppid": 55, "comm": "ld", "cmdline": "ld x.c", "at_s": 0.5,
-            "duration_s": 1.234, "signal": 7, "exit_code": None, "core_dumped": True,
+            "duration_s": 1.234, "signal": 7, "exit_code": None, "core_dumped": True, "cut_files": [],
         }
     ]  # fmt: skip
 
@@ -229,23 +242,23 @@ def test_space_and_counters_are_asked_at_the_moment_of_a_signal(bench: Bench) ->
 
 
 def test_many_signals_of_one_kind_do_not_hide_another(bench: Bench) -> None:
-    bench.tick(0.1, *(record(pid, signal=13) for pid in range(1000, 1000 + MOST_REPORTED_ENDS + 7)))
+    bench.tick(0.1, *(record(pid, signal=13) for pid in range(1000, 1000 + MOST_REPORTED + 7)))
     bench.tick(0.1, record(60, signal=7))
     told = bench.told("signalled")
-    assert len(told) == MOST_REPORTED_ENDS + 1
+    assert len(told) == MOST_REPORTED + 1
     assert told[-1]["signal"] == 7
     state = bench.state()
     assert state["unreported"] == {"signal 13": 7}
-    assert state["exited"] == MOST_REPORTED_ENDS + 8
+    assert state["exited"] == MOST_REPORTED + 8
 
 
 def test_what_failed_last_is_told_however_many_failed_before(bench: Bench) -> None:
-    many = MOST_REPORTED_ENDS + 100
+    many = MOST_REPORTED + 100
     bench.tick(0.1, *(record(pid, code=1) for pid in range(1000, 1000 + many)))
-    assert len(bench.told("failed")) == MOST_REPORTED_ENDS
+    assert len(bench.told("failed")) == MOST_REPORTED
     bench.tick(0.1, record(51, GATE, code=1))
     told = [event["pid"] for event in bench.told("failed")]
-    assert len(told) == MOST_REPORTED_ENDS + LAST_FAILED
+    assert len(told) == MOST_REPORTED + LAST_FAILED
     assert told[-LAST_FAILED:] == [*range(1000 + many - LAST_FAILED + 1, 1000 + many), 51]
     assert [event["event"] for event in bench.events[-2:]] == ["failed", "state"]
 
@@ -254,6 +267,25 @@ def test_the_gates_own_end_is_not_the_builds(bench: Bench) -> None:
     bench.tick(0.1, record(GATE, 1, signal=9))
     assert bench.told("signalled") == []
     assert bench.state()["exited"] == 0
+
+
+def test_files_that_were_cut_are_looked_for_behind_a_sigbus_and_behind_nothing_else(
+    bench: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "x.c").write_bytes(b"")
+    bench.watch._clues = Clues(str(tmp_path))
+    bench.census.add(60, 55, "ld")
+    bench.census.add(61, 55, "ld")
+    bench.tick(0.1, record(60, 55, signal=7, comm="ld"), record(61, 55, signal=11, comm="ld"), record(62, 55, signal=7))
+    bus, segv, unmet = bench.told("signalled")
+    assert bus["cut_files"] == [{"path": "/x.c", "size": 0, "needed": None}]
+    assert (segv["cut_files"], unmet["cut_files"]) == ([], [])
+
+
+def test_mappings_are_noted_every_second(bench: Bench) -> None:
+    for _ in range(60):
+        bench.tick(0.05)
+    assert 3 <= bench.census.noted <= 4
 
 
 # -- memory ---------------------------------------------------------------------------------------------------------
@@ -286,12 +318,12 @@ def test_sampling_is_dense_while_memory_moves_and_sparse_when_it_rests(bench: Be
         bench.cgroup.usages = Usage(charged=0, demand=demand, swap=0)
         bench.tick()
         pauses.append(round(bench.watch.pause_s, 4))
-    assert pauses[0] > room.DENSE_S
-    assert pauses[1] > room.DENSE_S
-    assert pauses[2] == room.DENSE_S
+    assert pauses[0] > DENSE_S
+    assert pauses[1] > DENSE_S
+    assert pauses[2] == DENSE_S
     assert pauses[3:11] == sorted(pauses[3:11])
-    assert pauses[11] == room.SPARSE_S
-    assert pauses[12] == room.DENSE_S
+    assert pauses[11] == SPARSE_S
+    assert pauses[12] == DENSE_S
 
 
 def test_who_holds_the_memory_is_noted_at_a_new_peak(bench: Bench) -> None:
@@ -309,16 +341,29 @@ def test_who_holds_the_memory_is_noted_at_a_new_peak(bench: Bench) -> None:
     assert bench.census.measured == measured
 
 
-def test_samples_are_told_at_most_ten_times_a_second(bench: Bench) -> None:
-    bench.census.add(60, 51, "rustc", 9 * MIB)
-    for _ in range(100):
+def test_samples_that_differ_are_told_at_most_ten_times_a_second(bench: Bench) -> None:
+    for step in range(100):
+        bench.cgroup.usages = Usage(charged=10 * MIB, demand=5 * MIB * (step + 1), swap=0)
         bench.tick(0.01)
-    told = bench.told("sample")
-    assert 9 <= len(told) <= 11
-    assert told[0] == {
-        "event": "sample", "at_s": 0.01, "charged": 10 * MIB, "demand": 5 * MIB, "swap": 0, "pids": 2,
-        "largest": "rustc",
-    }  # fmt: skip
+    assert 9 <= len(bench.told("sample")) <= 11
+
+
+def test_samples_that_are_all_the_same_are_told_once_a_second(bench: Bench) -> None:
+    for _ in range(300):
+        bench.tick(0.01)
+    assert 3 <= len(bench.told("sample")) <= 4
+
+
+def test_a_sample_names_the_largest_process_that_was_told_before(bench: Bench) -> None:
+    bench.census.add(60, 51, "rustc", 9 * MIB)
+    bench.tick(0.01)
+    assert bench.events[-3:-1] == [
+        {"event": "process", "pid": 60, "comm": "rustc", "cmdline": "rustc x.c"},
+        {
+            "event": "sample", "at_s": 0.01, "charged": 10 * MIB, "demand": 5 * MIB, "swap": 0, "pids": 2,
+            "largest": 60, "largest_rss": 9 * MIB, "free": [None],
+        },
+    ]  # fmt: skip
 
 
 def test_counters_that_vanish_keep_their_last_value(bench: Bench) -> None:
@@ -338,6 +383,41 @@ def test_counters_are_read_four_times_a_second(bench: Bench) -> None:
     assert bench.state()["counters"]["cpu_us"] == 100
     bench.tick(0.06)
     assert bench.state()["counters"]["cpu_us"] == 777
+
+
+def test_a_state_tells_the_limits_above_now_and_at_the_start(bench: Bench) -> None:
+    before = bench.cgroup.ancestors()
+    bench.cgroup.hits_above = 8
+    state = bench.state()
+    assert state["ancestors_at_start"] == before
+    assert state["ancestors"] == [{"path": "/docker", "limit": 2048 * MIB, "limit_hits": 8}]
+
+
+def test_a_state_tells_what_the_host_did_since_the_start_or_that_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings: dict[str, float | None] = {"swapped": 4096, "busy_s": 10.0}
+    monkeypatch.setattr(host, "swapped", lambda: readings["swapped"])
+    monkeypatch.setattr(host, "busy_s", lambda: readings["busy_s"])
+    bench = Bench(monkeypatch)
+    bench.go()
+    assert (bench.state()["host_swapped"], bench.state()["host_busy_s"]) == (0, 0)
+    readings.update(swapped=3 * 4096, busy_s=22.5)
+    assert (bench.state()["host_swapped"], bench.state()["host_busy_s"]) == (2 * 4096, 12.5)
+    readings.update(swapped=None, busy_s=None)
+    state = bench.state()
+    assert (state["host_swapped"], state["host_busy_s"]) == (None, None)
+    assert set(state["clocks"]) == {"suspended_s", "clock_step_s"}
+
+
+def test_a_process_that_is_not_settled_has_no_name_yet(bench: Bench) -> None:
+    bench.census.add(60, 51, "make", 9 * MIB)
+    bench.census.alive[60].settled = False
+    bench.tick(0.01)
+    assert bench.told("process") == []
+    bench.census.add(60, 51, "cc1", 9 * MIB)
+    bench.tick(1.1)
+    assert [event["comm"] for event in bench.told("process")] == ["cc1"]
+    bench.tick(1.1)
+    assert len(bench.told("process")) == 1
 
 
 # -- the end --------------------------------------------------------------------------------------------------------
@@ -456,9 +536,9 @@ def test_without_accounting_a_command_that_is_still_being_forked_is_waited_for(u
 
 def test_without_a_cgroup_the_processes_are_watched_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch)
-    bench.watch._cgroup = None
+    bench.watch._look_at(GATE, None)
     bench.go()
     bench.tick(0.1, record(60, signal=7), record(51, GATE))
     final = bench.told("state")[-1]
-    assert (final["demand_peak"], final["counters"], final["exited"]) == (None, {}, 2)
+    assert (final.get("demand_peak"), final["counters"], final["exited"]) == (None, {}, 2)
     assert len(bench.told("signalled")) == 1

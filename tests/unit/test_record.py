@@ -56,6 +56,10 @@ EVIDENCE = Evidence(
     accounting_refused="why",
     probe_lost="why",
     probe_cpu_s=0.25,
+    emulated="the image is for arm64, the engine's CPU is amd64",
+    host_swapped=4096,
+    host_busy_s=12.5,
+    host_cpus=2,
     limits={
         "memory": LimitState(requested=6 << 30, effective=6 << 30, in_force=True),
         "cpus": LimitState(requested=2.0, effective=1.5, in_force=False, why="the kernel's value differs"),

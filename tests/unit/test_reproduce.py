@@ -38,7 +38,7 @@ def build(limits: Limits | None = None, *, fetch: str | None = None, user: str |
     )
     manifest = Manifest(
         path=Path("buildproof.toml"),
-        project=Project(name="app", source=Folder(path=Path("/src")), compose=None, place=PLACE),
+        project=Project(name="app", source=Folder(path=Path("/src")), compose=None, place=PLACE, source_place=PLACE),
         fetch=Fetch(command=fetch, inputs=(), time_limit_s=60.0, place=PLACE) if fetch else None,
         builds=(spec,),
     )

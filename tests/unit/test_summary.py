@@ -15,6 +15,7 @@ from buildproof.record import BuildRecord, RunRecord
 from buildproof.summary import exit_code_of, told
 from buildproof.targets import Format, Machine
 from buildproof.verdict import Budget, Outcome, Verdict
+from buildproof.verdict.outcomes import Clue
 
 GIB = 1 << 30
 FOLDER = Path("/somewhere/with/a/rather/long/path/.buildproof/20260102-030405-abcdef")
@@ -33,6 +34,11 @@ KILLED = Verdict(
     cause="own-limit",
     grade=Grade.KERNEL,
     summary="The build's limit of 6 GiB killed rustc --crate-name launcher (pid 214) (1 kill counted by the kernel).",
+    evidence=(
+        Clue(grade=Grade.KERNEL, text="cgroup: 1 OOM kill"),
+        Clue(grade=Grade.STATUS, text="the command exited with status 137", at_s=61.25),
+    ),
+    contradictions=("the log says otherwise",),
     advice=("Raise `mem_limit` above 6 GiB; demand reached at least 5.9 GiB.", "Or need less at once: fewer jobs."),
 )
 GOOD = BuildRecord(
@@ -75,12 +81,14 @@ def test_a_passing_build_is_one_row() -> None:
 def test_a_failing_verdict_is_told_in_full() -> None:
     lines = shown(GOOD, BAD)
     at = lines.index("launcher-linux: out-of-memory (own-limit)")
-    assert lines[at + 1 : at + 6] == [
-        f"  {KILLED.summary}",
-        "  evidence: grade kernel",
-        f"  next: {KILLED.advice[0]}",
-        f"  next: {KILLED.advice[1]}",
-        f"  log: {FOLDER}/launcher-linux/build.log",
+    assert [" ".join(line.split()) for line in lines[at + 1 : at + 8]] == [
+        KILLED.summary,
+        "kernel cgroup: 1 OOM kill",
+        "status 61.2 s the command exited with status 137",
+        "but the log says otherwise",
+        f"next {KILLED.advice[0]}",
+        f"next {KILLED.advice[1]}",
+        f"log: {FOLDER}/launcher-linux/build.log",
     ]
     assert sum(line.startswith("launcher-windows-4g") for line in lines) == 1
 
@@ -97,7 +105,8 @@ def test_nothing_is_lost_on_a_narrow_terminal(width: int) -> None:
     text = words(lines)
     for part in (
         "launcher-windows-4g", "passed", "out-of-memory (own-limit)", "launcher.exe", "starts",
-            KILLED.summary, *KILLED.advice, "cgroup v2 has none of its own",
+            KILLED.summary, *KILLED.advice, *KILLED.contradictions,
+            *(clue.text for clue in KILLED.evidence), "cgroup v2 has none of its own",
         f"{FOLDER}/record.json",
     ):  # fmt: skip
         assert part in text, part

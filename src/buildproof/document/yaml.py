@@ -23,10 +23,24 @@ _MOST_NODES = 50_000  # aliases of aliases can stand for billions
 _Pairs = list[tuple[yaml.Node, yaml.Node]]
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses deep brackets as it scans them: PyYAML's time for a line of them grows with the square of their depth."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        super().__init__(text)
+
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:  # noqa: N803 (the base class's name)
+        if self.flow_level >= _DEEPEST:
+            mark = self.get_mark()
+            raise InputError("is nested too deeply", where=Place(self._path, mark.line + 1, mark.column + 1))
+        super().fetch_flow_collection_start(TokenClass)
+
+
 def read_yaml(path: Path, text: str) -> Document:
     """The document in `text`; raises InputError with the line where it is malformed."""
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(path, text)
         root = loader.get_single_node()
         if root is None:
             raise InputError("is empty: it has only comments", where=Place(path))

@@ -88,6 +88,11 @@ class Engine:
             except docker.errors.ImageNotFound:
                 return None
 
+    def image_architecture(self, reference: str) -> str:
+        """The CPU that an image is for, as the OCI image specification names it: `amd64`, `arm64`."""
+        with told_as(f"look at the image {reference}"):
+            return str(self._api.inspect_image(reference).get("Architecture") or "unknown")
+
     def pull(self, reference: str) -> bool:
         """Pull an image; False when no registry answers, or none that has it."""
         try:
@@ -173,6 +178,7 @@ class Engine:
             oom_kill_disable=bool(limits.oom_kill_disable),
             shm_size=limits.shm,
             nano_cpus=round(limits.cpus * 1e9) if limits.cpus else None,
+            cpu_shares=spec.cpu_shares,
             pids_limit=limits.pids,
             ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in limits.rlimits.items()] or None,
             tmpfs=dict(limits.tmpfs) or None,

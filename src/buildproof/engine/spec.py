@@ -25,6 +25,7 @@ class ContainerSpec:
     limits: Limits = field(default_factory=Limits)
     pid_namespace_of: str | None = None
     host_cgroup_namespace: bool = False
+    cpu_shares: int | None = None  # weight against other containers when CPUs are short; the engine's default is 1024
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     security: tuple[str, ...] = ()

@@ -23,11 +23,13 @@ from buildproof.logs import Log
 from buildproof.observation import Observation
 from buildproof.pod.gate import gate_argv
 from buildproof.pod.probe import probe_spec, put_probe
+from buildproof.timeline import Timeline
 
 HELLO_S = 30.0
 GATE_S = 60.0
 LAST_COUNTERS_S = 5.0
 ENDING_S = 60.0
+PROBE_SILENT_S = 30.0  # it reports every second: a probe that was stopped or starved watches nothing
 PROBE_DEADLINE_GRACE_S = 120.0
 
 
@@ -64,7 +66,7 @@ class Ending:
 class Pod:
     """One build container with its probe. Leaving the context ends and removes both, whatever happened."""
 
-    def __init__(self, engine: Engine, spec: PodSpec, *, log: Log, timeline: IO[str]) -> None:
+    def __init__(self, engine: Engine, spec: PodSpec, *, log: Log, timeline: Timeline) -> None:
         self._engine, self._spec, self._log, self._timeline = engine, spec, log, timeline
         self._token = f"buildproof-gate-{secrets.token_hex(8)}"
         # Bounded: a build that prints faster than its log is written has to wait, not to fill our memory.
@@ -78,7 +80,7 @@ class Pod:
         self._probe = self._build = ""
         self._probe_line: Attachment
         self._build_line: Attachment
-        self._gate_reached = self._build_gone = False
+        self._gate_reached = self._build_gone = self._probe_gone = False
         self._held_back = b""
 
     def __enter__(self) -> Self:
@@ -122,6 +124,7 @@ class Pod:
         )
 
     def _remove(self) -> None:
+        self._timeline.close()
         for attachment in self._open:
             attachment.close()
         for container in (self._build, self._probe):
@@ -231,6 +234,8 @@ class Pod:
             self._take_event(body)
         elif kind == "log":
             self._take_log(body)
+        elif kind == "probe-gone":
+            self._probe_gone = True
         elif kind == "build-gone":
             self._build_gone = True
             self._log.write(self._held_back)
@@ -244,7 +249,7 @@ class Pod:
             self._log.write(b"[probe] " + line + b"\n")
             return
         self.observation.feed(event)
-        self._timeline.write(line.decode("utf-8", "replace") + "\n")
+        self._timeline.take(event)
 
     def _take_log(self, chunk: bytes) -> None:
         if not self._gate_reached:
@@ -272,7 +277,7 @@ class Pod:
                 self._build_line.send(b"\n")
         else:
             if stopped is Stop.PROBE_LOST:
-                probe_lost = f"the probe ended {wall_s:.1f} s into the build: {self._last_words('probe-gone')}"
+                probe_lost = self._how_it_was_lost(wall_s)
             self._engine.kill(self._build)
         state = self._await_end()
         own_end = stopped is None and not state.running
@@ -285,9 +290,14 @@ class Pod:
             probe_lost=probe_lost,
         )
 
+    def _how_it_was_lost(self, wall_s: float) -> str:
+        if self._probe_gone:
+            return f"the probe ended {wall_s:.1f} s into the build: {self._last_words('probe-gone')}"
+        return f"the probe fell silent: nothing came from it for {PROBE_SILENT_S:.0f} s, {wall_s:.0f} s into the build"
+
     def _follow(self) -> Stop | None:
         began = self._began or time.monotonic()
-        heard = began
+        heard = heard_probe = began
         limit = began + self._spec.time_limit_s
         silent_s = self._spec.silent_limit_s
         ending: float | None = None
@@ -297,17 +307,20 @@ class Pod:
             now = time.monotonic()
             if kind == "log":
                 heard = now
-            elif kind == "probe-gone":
-                return Stop.PROBE_LOST
+            elif kind == "probe":
+                heard_probe = now
             elif kind == "build-gone":
                 ending = now + LAST_COUNTERS_S
+            # Only when nothing waits to be read: it may be we who were stopped for a while.
+            if self._probe_gone or (kind is None and now - heard_probe >= PROBE_SILENT_S):
+                return Stop.PROBE_LOST
             if self.on_progress:
                 self.on_progress(self.observation, now - began)
             if ending is not None and now >= ending:
                 return None
             if now >= limit:
                 return self._stop_at(Stop.TIME_LIMIT)
-            if silent_s is not None and now - heard >= silent_s:
+            if silent_s is not None and now - heard >= silent_s and self._messages.empty():  # as above
                 return self._stop_at(Stop.SILENT)
         return None
 

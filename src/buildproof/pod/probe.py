@@ -11,6 +11,8 @@ from buildproof import labels
 from buildproof.engine import ContainerSpec, Engine
 from buildproof.limits import Limits
 
+_CPU_SHARES = 8192  # a build that takes every CPU must not keep the probe from sampling
+
 
 def probe_spec(image: str, *, deadline_s: float, marks: dict[str, str] | None = None) -> ContainerSpec:
     """The probe's container: a lease on its stdin, the host's cgroups read-only, and three capabilities."""
@@ -21,6 +23,7 @@ def probe_spec(image: str, *, deadline_s: float, marks: dict[str, str] | None = 
         labels=marks or labels.of("probe"),
         limits=Limits(memory=256 << 20, pids=16, tmpfs={"/buildproof/acct": "size=64m,mode=0700"}),
         host_cgroup_namespace=True,
+        cpu_shares=_CPU_SHARES,
         cap_drop=("ALL",),
         cap_add=("SYS_PACCT", "SYS_PTRACE", "SETUID"),
         security=("no-new-privileges",),

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from .accounting import Journal
+from .host import swap_total
 from .watch import Watch
 
 PROTOCOL = 1
@@ -68,15 +69,6 @@ class Commands:
         return [json.loads(line) for line in lines if line.strip()]
 
 
-def host_swap() -> int | None:
-    """The host's swap space in bytes: SwapTotal of proc_meminfo(5), which no namespace hides."""
-    try:
-        rows = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text("ascii").splitlines())
-        return int(rows["SwapTotal"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
-
-
 def reap() -> None:
     """Orphans of the build become children of PID 1: without this they would stay zombies."""
     try:
@@ -91,7 +83,7 @@ def main(deadline_s: float) -> int:
     shut_the_doors()
     deadline = time.monotonic() + deadline_s
     journal, refused = switch_accounting_on()
-    emit("hello", protocol=PROTOCOL, accounting_refused=refused, kernel=platform.release(), host_swap=host_swap())
+    emit("hello", protocol=PROTOCOL, accounting_refused=refused, kernel=platform.release(), host_swap=swap_total())
     watch = Watch(journal, CGROUP_ROOT, emit)
     commands = Commands()
     while commands.open:

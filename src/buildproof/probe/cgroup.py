@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Usage:
-    """One reading. Bytes. `demand` is what cannot be reclaimed; see docs/limits.md for its terms on v1 and v2."""
+    """One reading. Bytes. `demand` is what cannot be reclaimed; see docs/evidence.md for its terms on v1 and v2."""
 
     charged: int | None
     demand: int | None
@@ -30,6 +31,9 @@ class Cgroup(Protocol):
 
     def limits(self) -> dict[str, int | float | None]:
         """The limits in force."""
+
+    def ancestors(self) -> list[dict[str, str | int | None]]:
+        """The memory limits above: path, limit in bytes, and how often each was hit; nearest first."""
 
 
 @dataclass
@@ -57,10 +61,32 @@ class Files:
         except ValueError:
             return None
 
+    def close(self) -> None:
+        """Give the descriptors back."""
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()
+
     def table(self, name: str) -> dict[str, int]:
         """A flat keyed file such as memory.stat; empty when it cannot be read."""
         rows = (line.rpartition(" ") for line in (self.text(name) or "").splitlines())
         return {key: int(value) for key, _, value in rows if value.isdigit()}
+
+
+def _limits_above(
+    folder: Path, root: Path, limit_of: Callable[[Files], int | None], hits_of: Callable[[Files], int | None]
+) -> list[dict[str, str | int | None]]:
+    """Each folder between `folder` and the hierarchy's `root` that has a limit."""
+    found: list[dict[str, str | int | None]] = []
+    for above in folder.parents:
+        if not above.is_relative_to(root) or above == root:
+            break
+        files = Files(above)
+        limit = limit_of(files)
+        if limit is not None:
+            found.append({"path": f"/{above.relative_to(root)}", "limit": limit, "limit_hits": hits_of(files)})
+        files.close()
+    return found
 
 
 def _sum(*parts: int | None) -> int | None:
@@ -76,12 +102,16 @@ class CgroupV1:
     version = 1
 
     def __init__(self, root: Path, paths: dict[str, str]) -> None:
-        def files(controller: str) -> Files:
-            mounted = next(
+        def mounted(controller: str) -> str:
+            return next(
                 (n for n in (controller, *paths) if controller in n.split(",") and (root / n).is_dir()), controller
             )
-            return Files(root / mounted / paths.get(mounted, paths.get(controller, "/")).lstrip("/"))
 
+        def files(controller: str) -> Files:
+            name = mounted(controller)
+            return Files(root / name / paths.get(name, paths.get(controller, "/")).lstrip("/"))
+
+        self._hierarchy = root / mounted("memory")
         self._memory, self._cpu, self._cpuacct, self._pids = map(files, ("memory", "cpu", "cpuacct", "pids"))
 
     def usage(self) -> Usage:
@@ -105,6 +135,7 @@ class CgroupV1:
             # Where memory and memory plus swap have the same limit, the second counter is the one that is hit.
             "limit_hits": _sum(self._memory.number("memory.failcnt"), self._memory.number("memory.memsw.failcnt") or 0),
             "oom_kills": self._memory.table("memory.oom_control").get("oom_kill"),
+            "own_ooms": None,  # v1 does not count whose limit it was
             "cpu_us": None if cpu_ns is None else cpu_ns // 1000,
             "throttled_us": None if throttled_ns is None else throttled_ns // 1000,
             "pids_peak": self._pids.number("pids.peak"),  # since kernel 6.6
@@ -127,14 +158,23 @@ class CgroupV1:
             "oom_kill_disable": self._memory.table("memory.oom_control").get("oom_kill_disable"),
         }
 
+    def ancestors(self) -> list[dict[str, str | int | None]]:
+        """Limits of the cgroups above; a charge counts against each of them."""
+
+        def limit(files: Files) -> int | None:
+            bound = files.number("memory.limit_in_bytes")
+            return None if bound is None or bound >= V1_UNLIMITED else bound
+
+        return _limits_above(self._memory.folder, self._hierarchy, limit, lambda files: files.number("memory.failcnt"))
+
 
 class CgroupV2:
     """cgroup v2; see Documentation/admin-guide/cgroup-v2.rst."""
 
     version = 2
 
-    def __init__(self, folder: Path) -> None:
-        self._files = Files(folder)
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._files, self._root = Files(folder), root
 
     def usage(self) -> Usage:
         """Anonymous, shmem, kernel memory that is not reclaimable slab, and swap."""
@@ -156,6 +196,7 @@ class CgroupV2:
             "charged_peak": self._files.number("memory.peak"),  # since kernel 5.19; samples would prove no upper bound
             "limit_hits": events.get("max"),
             "oom_kills": events.get("oom_kill"),
+            "own_ooms": events.get("oom"),
             "cpu_us": cpu.get("usage_usec"),
             "throttled_us": cpu.get("throttled_usec"),
             "pids_peak": self._files.number("pids.peak"),
@@ -185,6 +226,15 @@ class CgroupV2:
             "oom_kill_disable": None,
         }
 
+    def ancestors(self) -> list[dict[str, str | int | None]]:
+        """Limits of the cgroups above; `memory.events.local` counts what each of them refused itself."""
+        return _limits_above(
+            self._files.folder,
+            self._root,
+            lambda files: files.number("memory.max"),
+            lambda files: files.table("memory.events.local").get("oom"),
+        )
+
 
 def of_process(proc_cgroup: str, root: Path) -> Cgroup | None:
     """The cgroup that `/proc/<pid>/cgroup` names (see cgroups(7)), below the host's hierarchy mounted at `root`."""
@@ -196,4 +246,4 @@ def of_process(proc_cgroup: str, root: Path) -> Cgroup | None:
     if unified is None:
         return None
     folder = root / unified.lstrip("/")
-    return CgroupV2(folder) if (folder / "memory.current").exists() else None
+    return CgroupV2(folder, root) if (folder / "memory.current").exists() else None

@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-_CMDLINE_BYTES = 2048
+_CMDLINE_BYTES = 1 << 16
+_CMDLINE_SHOWN = 2048
+_MAPS_BYTES = 1 << 18
 
 
 @dataclass
 class Seen:
-    """One process as last met. `peak_rss` is bytes, VmHWM of proc_pid_status(5)."""
+    """One process as last met. Bytes: VmHWM, VmRSS and VmPeak of proc_pid_status(5).
+
+    `words` is its command line, `mapped` the ends of its mappings of files by path: proc_pid_maps(5).
+    """
 
     pid: int
     ppid: int
     comm: str
-    cmdline: str | None
+    words: tuple[str, ...] = ()
     peak_rss: int = 0
     rss: int = 0
+    peak_address_space: int = 0
+    cwd: str | None = None
+    mapped: dict[str, int] = field(default_factory=dict)
     settled: bool = False  # looked at twice: before its exec(2) a child shows its parent's command line
+
+    @property
+    def cmdline(self) -> str | None:
+        """The command line for people, None when it could not be read."""
+        return " ".join(self.words)[:_CMDLINE_SHOWN] or None
 
     def facts(self) -> dict[str, object]:
         """The event form."""
-        return {"pid": self.pid, "comm": self.comm, "cmdline": self.cmdline, "peak_rss": self.peak_rss}
+        return {
+            "pid": self.pid,
+            "comm": self.comm,
+            "cmdline": self.cmdline,
+            "peak_rss": self.peak_rss,
+            "peak_address_space": self.peak_address_space or None,
+        }
 
 
 def _read(path: str, limit: int = 4096) -> bytes | None:
@@ -39,26 +59,70 @@ def _read(path: str, limit: int = 4096) -> bytes | None:
         os.close(fd)
 
 
-def _cmdline(proc: str, pid: int) -> str | None:
+def _read_on(path: str, limit: int) -> bytes:
+    """What several read(2) give: /proc/<pid>/maps hands out a page at a time."""
+    parts = b""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return parts
+    try:
+        while len(parts) < limit and (part := os.read(fd, limit - len(parts))):
+            parts += part
+    except OSError:
+        return parts
+    finally:
+        os.close(fd)
+    return parts
+
+
+def _words(proc: str, pid: int) -> tuple[str, ...]:
     raw = _read(f"{proc}/{pid}/cmdline", _CMDLINE_BYTES)
-    return raw.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace") if raw else None
+    return tuple(raw.rstrip(b"\0").decode("utf-8", "replace").split("\0")) if raw else ()
 
 
-def status_fields(raw: bytes) -> tuple[str, int, int, int]:
-    """Name, parent, VmHWM and VmRSS (bytes) of a /proc/<pid>/status text; a zombie has sizes of zero."""
-    name, ppid, high, now = "", 0, 0, 0
+@dataclass(frozen=True)
+class Status:
+    """What is used of a /proc/<pid>/status text. Bytes; a zombie has sizes of zero."""
+
+    comm: str = ""
+    ppid: int = 0
+    peak_address_space: int = 0
+    peak_rss: int = 0
+    rss: int = 0
+
+
+_STATUS_SIZES = {b"VmPeak": "peak_address_space", b"VmHWM": "peak_rss", b"VmRSS": "rss"}
+
+
+def status_of(raw: bytes) -> Status:
+    """Read a /proc/<pid>/status text, proc_pid_status(5)."""
+    comm, ppid, sizes = "", 0, dict[str, int]()
     for line in raw.split(b"\n"):
         key, _, value = line.partition(b":\t")
         if key == b"Name":
-            name = value.decode("utf-8", "replace")
+            comm = value.decode("utf-8", "replace")
         elif key == b"PPid":
             ppid = int(value)
-        elif key == b"VmHWM":
-            high = int(value.split()[0]) * 1024
-        elif key == b"VmRSS":
-            now = int(value.split()[0]) * 1024
-            break
-    return name, ppid, high, now
+        elif key in _STATUS_SIZES:
+            sizes[_STATUS_SIZES[key]] = int(value.split()[0]) * 1024
+            if key == b"VmRSS":
+                break
+    return Status(comm=comm, ppid=ppid, **sizes)
+
+
+def mapped_files(raw: bytes) -> dict[str, int]:
+    """Where the mappings of each file end in it, bytes, of a /proc/<pid>/maps text; removed files are left out."""
+    ends: dict[str, int] = {}
+    for line in raw.split(b"\n"):
+        path = line.partition(b"/")[2]
+        if not path or path.endswith(b" (deleted)"):
+            continue
+        span, _, offset = line.split(b" ", 3)[:3]
+        start, _, end = span.partition(b"-")
+        name = "/" + path.decode("utf-8", "replace")
+        ends[name] = max(ends.get(name, 0), int(offset, 16) + int(end, 16) - int(start, 16))
+    return ends
 
 
 class Census:
@@ -70,6 +134,7 @@ class Census:
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = str(proc)
         self.alive: dict[int, Seen] = {}
+        self._fresh: set[int] = set()
         self._gone: dict[int, Seen] = {}  # ended since: their accounting records may be read after the scan
         self._top: dict[tuple[int, str], Seen] = {}
 
@@ -95,20 +160,43 @@ class Census:
         for pid in known & self.alive.keys():  # a second look at once could still come before the exec(2)
             self._look(pid)
 
+    def note_mappings(self, is_noted: Callable[[str], bool], *, of_all: bool = True) -> None:
+        """Remember which files each process has mapped, for the day when one of them dies of SIGBUS.
+
+        Not `of_all`: of those that have settled since the last call.
+        """
+        asked = self.alive if of_all else {pid: self.alive[pid] for pid in self._fresh & self.alive.keys()}
+        self._fresh.clear()
+        for pid, seen in asked.items():
+            raw = _read_on(f"{self._proc}/{pid}/maps", _MAPS_BYTES)
+            if raw:
+                seen.mapped = {path: end for path, end in mapped_files(raw).items() if is_noted(path)}
+
     def _look(self, pid: int) -> None:
         raw = _read(f"{self._proc}/{pid}/status", 2048)
         if raw is None:
             return
-        comm, ppid, high, now = status_fields(raw)
+        status = status_of(raw)
         seen = self.alive.get(pid)
-        if seen is None or seen.comm != comm or not seen.settled:
-            settled = seen is not None and seen.comm == comm
-            before = seen.peak_rss if seen and settled else 0  # exec(2) starts the mark anew
-            cmdline = _cmdline(self._proc, pid) or (seen.cmdline if seen and settled else None)  # a zombie shows none
-            seen = Seen(pid, ppid, comm, cmdline, before, settled=settled)
+        if seen is None or seen.comm != status.comm or not seen.settled:
+            before = seen if seen and seen.comm == status.comm else None  # exec(2) starts the marks anew
+            words = _words(self._proc, pid) or (before.words if before else ())  # a zombie shows none
+            seen = Seen(pid, status.ppid, status.comm, words, cwd=self._cwd(pid), settled=before is not None)
+            if before:
+                seen.peak_rss, seen.peak_address_space = before.peak_rss, before.peak_address_space
+                seen.cwd, seen.mapped = seen.cwd or before.cwd, before.mapped
+                self._fresh.add(pid)
             self.alive[pid] = seen
-        seen.peak_rss, seen.rss, seen.ppid = max(seen.peak_rss, high), now, ppid
+        seen.peak_rss = max(seen.peak_rss, status.peak_rss)
+        seen.peak_address_space = max(seen.peak_address_space, status.peak_address_space)
+        seen.rss, seen.ppid = status.rss, status.ppid
         self._keep(seen)
+
+    def _cwd(self, pid: int) -> str | None:
+        try:
+            return os.readlink(f"{self._proc}/{pid}/cwd")  # noqa: PTH115 (hot path)
+        except OSError:
+            return None
 
     def _keep(self, seen: Seen) -> None:
         self._top[seen.pid, seen.comm] = seen
@@ -119,7 +207,7 @@ class Census:
         """The largest processes of the whole run, largest first."""
         return sorted(self._top.values(), key=lambda s: s.peak_rss, reverse=True)[: self.TOP]
 
-    def cmdline_of(self, pid: int, comm: str) -> str | None:
-        """The sampled command line, only if it was read under the name that the process ended with."""
+    def ended(self, pid: int, comm: str) -> Seen | None:
+        """An ended process as last met, only if that was under the name that it ended with."""
         seen = self.alive.get(pid) or self._gone.get(pid)
-        return seen.cmdline if seen and seen.comm[:15] == comm[:15] else None
+        return seen if seen and seen.comm[:15] == comm[:15] else None

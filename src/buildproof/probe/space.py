@@ -30,6 +30,7 @@ class Mount:
     point: str
     kind: str
     size: int = 0
+    free: int | None = None
     min_free: int | None = None
     min_free_at_s: float = 0.0
     min_free_inodes: int | None = None
@@ -84,6 +85,7 @@ class Watch:
         if not fs.f_blocks:  # a file system without blocks, such as nsfs, is never full
             return
         mount.size, free = fs.f_blocks * fs.f_frsize, fs.f_bavail * fs.f_frsize
+        mount.free = free
         if mount.min_free is None or free < mount.min_free:
             mount.min_free, mount.min_free_at_s = free, now_s
         if fs.f_files:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from buildproof.evidence import Evidence, Grade
 from buildproof.units import duration, size
-from buildproof.verdict import rules_project, rules_resource, rules_trust
+from buildproof.verdict import rules_memory, rules_project, rules_sigbus, rules_space, rules_time, rules_trust
 from buildproof.verdict.case import Budget
+from buildproof.verdict.contradictions import contradictions
 from buildproof.verdict.outcomes import Outcome, Verdict
 
 
@@ -16,7 +18,7 @@ def judge(evidence: Evidence, budget: Budget) -> Verdict:
     for rule in _RULES:
         verdict = rule(evidence, budget)
         if verdict:
-            return verdict
+            return replace(verdict, contradictions=contradictions(evidence, verdict))
     raise AssertionError("the last rule decides everything")
 
 
@@ -33,15 +35,19 @@ def _passed(evidence: Evidence, _budget: Budget) -> Verdict:
 _RULES: tuple[Callable[[Evidence, Budget], Verdict | None], ...] = (
     rules_trust.cancelled,
     rules_trust.not_measured,
-    rules_resource.time_limit,
-    rules_resource.out_of_memory,
-    rules_resource.sigbus,
-    rules_resource.no_space,
-    rules_resource.address_space,
-    rules_resource.pids_limit,
+    rules_trust.host_swapping,
+    rules_time.time_limit,
+    rules_time.silent,
+    rules_memory.out_of_memory,
+    rules_sigbus.sigbus,
+    rules_space.no_space,
+    rules_memory.address_space,
+    rules_space.pids_limit,
     rules_project.crashed,
+    rules_project.compiler_bug,
     rules_project.failed,
     rules_project.bad_artifact,
-    rules_resource.over_budget,
+    rules_memory.over_budget,
+    rules_trust.starved,
     _passed,
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from buildproof.evidence import Evidence, ProcessEnd
+from buildproof.evidence import Evidence, LogFinding, ProcessEnd
 from buildproof.verdict.case import SHELL_SIGNAL_BASE
+from buildproof.verdict.culprit import named
 
 
 def origin(evidence: Evidence) -> ProcessEnd | None:
@@ -24,6 +25,17 @@ def origin(evidence: Evidence) -> ProcessEnd | None:
     if found is command:  # no child of it failed: then the first that ended with another status, wherever it was
         return next((end for end in evidence.processes.failed if end.exit_code != evidence.exit_code), command)
     return found
+
+
+def first_named(evidence: Evidence) -> str | None:
+    """Who failed first, if the kernel's records tell."""
+    first = origin(evidence)
+    return named(first) if first else None
+
+
+def said(evidence: Evidence, kind: str) -> LogFinding | None:
+    """The first telling line of a kind in the log of a command that did not exit 0."""
+    return next((f for f in evidence.findings if f.kind == kind), None) if evidence.exit_code != 0 else None
 
 
 def _command(evidence: Evidence) -> ProcessEnd | None:

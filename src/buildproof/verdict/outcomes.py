@@ -75,14 +75,30 @@ _FAMILIES = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Clue:
+    """One observation that a verdict rests on, in words. `at_s` is seconds into the build, None for no one moment."""
+
+    grade: Grade
+    text: str
+    at_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """An outcome with its cause. `summary` is one sentence, `advice` the next steps with numbers in them."""
+    """An outcome with its cause.
+
+    `summary` says what happened, when, and to whom. `evidence` is what that rests on, best grade first;
+    `contradictions` is what speaks against it, or against another word of the evidence. `advice` is what to do next,
+    with numbers in it, the first step first.
+    """
 
     outcome: Outcome
     cause: str | None = None
     grade: Grade
     summary: str
     culprit: str | None = None
+    evidence: tuple[Clue, ...] = field(default=())
+    contradictions: tuple[str, ...] = field(default=())
     advice: tuple[str, ...] = field(default=())
 
 

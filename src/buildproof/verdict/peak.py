@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from buildproof.evidence import Memory
-from buildproof.units import size
+from buildproof.units import duration, size
 
 
 class PeakState(StrEnum):
@@ -31,6 +31,14 @@ class Peak:
         return self.state is PeakState.PROVED_OVER
 
 
+STARVED_MS = 2000.0  # a build can take and give back gigabytes in such a gap between two samples
+
+
+def is_starved(memory: Memory) -> bool:
+    """Whether the probe was kept from sampling for too long, so that `demand_peak` is no word on the peak."""
+    return memory.sample_interval_ms is not None and memory.sample_interval_ms > STARVED_MS
+
+
 def judge_peak(memory: Memory, budget: int) -> Peak:
     """Compare both ends of the interval with a budget in bytes."""
     charged, demand, swap = memory.charged_peak, memory.demand_peak, memory.swap_peak
@@ -45,6 +53,9 @@ def judge_peak(memory: Memory, budget: int) -> Peak:
         return Peak(PeakState.PROVED_INSIDE, f"{told}: even with page cache it stayed inside")
     if demand is None:
         return Peak(PeakState.UNKNOWN, f"{told}: the build's memory could not be sampled")
+    if is_starved(memory):
+        gap = duration((memory.sample_interval_ms or 0.0) / 1000)
+        return Peak(PeakState.UNKNOWN, f"{told}: the probe could not sample for {gap}")
     if charged is None:
         return Peak(PeakState.INSIDE, f"{told}: no sample passed the budget; the kernel keeps no high-water mark here")
     if charged <= budget:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from buildproof.evidence import Evidence, Grade, Stop
 from buildproof.limits import show_limit
-from buildproof.units import duration
+from buildproof.units import duration, size
 from buildproof.verdict.case import Budget
-from buildproof.verdict.outcomes import Outcome, Verdict
+from buildproof.verdict.clues import memory_clue, ranked
+from buildproof.verdict.outcomes import Clue, Outcome, Verdict
+from buildproof.verdict.peak import PeakState, is_starved, judge_peak
+from buildproof.verdict.rules_time import thrashing
+
+_SWAPPED_WORTH_TELLING = 256 << 20  # bytes to and from the host's swap: less is housekeeping
 
 
 def limits_unmet(evidence: Evidence) -> str | None:
@@ -49,3 +54,40 @@ def not_measured(evidence: Evidence, _budget: Budget) -> Verdict | None:
             advice=("Run it again; if it happens again, the build ends its own watcher: look at the last log lines.",),
         )
     return None
+
+
+def host_swapping(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """The time limit was reached while the engine's host swapped: the time says nothing about the build."""
+    swapped = evidence.host_swapped or 0
+    own = evidence.memory.swap_peak or 0
+    if evidence.stopped is not Stop.TIME_LIMIT or swapped - own < _SWAPPED_WORTH_TELLING or thrashing(evidence):
+        return None
+    told = f"/proc/vmstat: the host moved {size(swapped)} to and from swap"
+    return Verdict(
+        outcome=Outcome.UNMEASURED,
+        cause="host-swapping",
+        grade=Grade.KERNEL,
+        summary=f"It reached its time limit while the engine's host was swapping ({size(swapped)} meanwhile,"
+        f" {size(own)} at most of the build's own): its time proves nothing.",
+        evidence=ranked((Clue(grade=Grade.KERNEL, text=told), memory_clue(evidence.memory))),
+        advice=("Free memory on the engine's host, or lower `mem_limit` to what it can keep, and run it again.",),
+    )
+
+
+def starved(evidence: Evidence, budget: Budget) -> Verdict | None:
+    """The probe was kept from sampling for so long that the memory budget cannot be judged."""
+    memory = evidence.memory
+    if budget.peak_memory is None or not is_starved(memory):
+        return None
+    peak = judge_peak(memory, budget.peak_memory)
+    if peak.state is not PeakState.UNKNOWN:
+        return None
+    gap = duration((memory.sample_interval_ms or 0.0) / 1000)
+    return Verdict(
+        outcome=Outcome.UNMEASURED,
+        cause="probe-starved",
+        grade=Grade.HARNESS,
+        summary=f"It built, but its peak memory was not measured: {peak.why}.",
+        evidence=ranked((Clue(grade=Grade.HARNESS, text=f"no sample for {gap}"), memory_clue(memory))),
+        advice=("Run fewer builds at once, or give the engine's host more CPUs: the probe got no time to sample.",),
+    )

@@ -1,0 +1,58 @@
+"""The ends of processes as they are told: each one counted, those that failed in full, a flood of them bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from .accounting import Record
+from .processes import Seen
+
+MOST_REPORTED = 500  # of each signal, and of those that failed: the rest is counted
+LAST_FAILED = 20  # of that rest these are told at the end, for what failed last is why the command failed
+
+
+class Ends:
+    """Counts every end and tells of those that were no success."""
+
+    def __init__(self, emit: Callable[..., None]) -> None:
+        self._emit = emit
+        self._reported: dict[str, int] = {}
+        self._last_failed: deque[dict[str, object]] = deque(maxlen=LAST_FAILED)
+        self.exited = 0
+
+    def take(self, record: Record, seen: Seen | None, at_s: float, cut_files: list[dict[str, object]]) -> None:
+        """One end; `seen` is the process as it was last met, `at_s` when the end was read, seconds."""
+        self.exited += 1
+        if not record.signal and not record.exit_code:
+            return
+        kind = "signalled" if record.signal else "failed"
+        which = f"signal {record.signal}" if record.signal else kind  # many a SIGPIPE must not hide one SIGBUS
+        self._reported[which] = self._reported.get(which, 0) + 1
+        end = {
+            "pid": record.pid,
+            "ppid": record.ppid,
+            "comm": record.comm,
+            "cmdline": seen.cmdline if seen else None,
+            "at_s": round(at_s, 3),
+            "duration_s": round(record.elapsed_s, 3),
+            "signal": record.signal,
+            "exit_code": record.exit_code,
+            "core_dumped": record.dumped_core,
+            "cut_files": cut_files,
+        }
+        if self._reported[which] <= MOST_REPORTED:
+            self._emit(kind, **end)
+        elif kind == "failed":
+            self._last_failed.append(end)
+
+    def tell_the_last(self) -> None:
+        """Those that failed last and were only counted so far."""
+        for end in self._last_failed:
+            self._emit("failed", **end)
+        self._last_failed.clear()
+
+    @property
+    def unreported(self) -> dict[str, int]:
+        """How many were only counted, by kind."""
+        return {which: count - MOST_REPORTED for which, count in self._reported.items() if count > MOST_REPORTED}

@@ -1,0 +1,95 @@
+"""The ends of processes: every one counted, those that failed told, a flood bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from buildproof.probe.accounting import Record
+from buildproof.probe.ends import LAST_FAILED, MOST_REPORTED, Ends
+from buildproof.probe.processes import Seen
+
+CUT: list[dict[str, object]] = [{"path": "/work/a.o", "size": 1, "needed": 2}]
+
+
+def record(pid: int, *, signal: int = 0, code: int = 0) -> Record:
+    return Record(
+        pid=pid,
+        ppid=9,
+        uid=0,
+        comm="ld",
+        status=signal | code << 8,
+        began_unix_s=0,
+        elapsed_s=2.34567,
+        cpu_s=1.0,
+        forked_only=False,
+        dumped_core=False,
+    )
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.ends = Ends(lambda kind, **facts: self.told.append({"kind": kind, **facts}))
+
+    def take(self, *records: Record) -> None:
+        for one in records:
+            self.ends.take(one, None, 1.0, [])
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_success_is_counted_and_not_told(bench: Bench) -> None:
+    bench.take(record(1), record(2))
+    assert (bench.ends.exited, bench.told) == (2, [])
+
+
+def test_an_end_is_told_with_all_that_is_known(bench: Bench) -> None:
+    seen = Seen(60, 9, "ld", ("ld", "-o", "app"))
+    bench.ends.take(record(60, signal=7), seen, 12.34567, CUT)
+    assert bench.told == [
+        {
+            "kind": "signalled", "pid": 60, "ppid": 9, "comm": "ld", "cmdline": "ld -o app", "at_s": 12.346,
+            "duration_s": 2.346, "signal": 7, "exit_code": None, "core_dumped": False, "cut_files": CUT,
+        }
+    ]  # fmt: skip
+
+
+def test_a_process_that_was_never_met_has_no_command_line(bench: Bench) -> None:
+    bench.take(record(60, code=3))
+    (told,) = bench.told
+    assert (told["kind"], told["cmdline"], told["signal"], told["exit_code"]) == ("failed", None, None, 3)
+
+
+def test_each_signal_and_the_failures_have_a_bound_of_their_own(bench: Bench) -> None:
+    flood = MOST_REPORTED + 3
+    bench.take(*(record(pid, signal=13) for pid in range(flood)))
+    bench.take(*(record(pid, code=1) for pid in range(flood)))
+    bench.take(record(7001, signal=7), record(7002, signal=11))
+    assert [told["pid"] for told in bench.told[2 * MOST_REPORTED :]] == [7001, 7002]
+    assert bench.ends.unreported == {"signal 13": 3, "failed": 3}
+    assert bench.ends.exited == 2 * flood + 2
+
+
+def test_nothing_is_unreported_at_the_bound_itself(bench: Bench) -> None:
+    bench.take(*(record(pid, code=1) for pid in range(MOST_REPORTED)))
+    assert bench.ends.unreported == {}
+
+
+def test_those_that_failed_last_are_told_once_at_the_end(bench: Bench) -> None:
+    count = MOST_REPORTED + LAST_FAILED + 5
+    bench.take(*(record(pid, code=1) for pid in range(count)))
+    assert len(bench.told) == MOST_REPORTED
+    bench.ends.tell_the_last()
+    bench.ends.tell_the_last()
+    assert [told["pid"] for told in bench.told[MOST_REPORTED:]] == list(range(count - LAST_FAILED, count))
+
+
+def test_a_flood_of_signals_is_not_told_again_at_the_end(bench: Bench) -> None:
+    bench.take(*(record(pid, signal=13) for pid in range(MOST_REPORTED + 9)))
+    bench.ends.tell_the_last()
+    assert len(bench.told) == MOST_REPORTED
