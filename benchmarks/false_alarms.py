@@ -76,6 +76,8 @@ def executables(roots: list[Path]) -> Iterator[tuple[Path, Expectation]]:
     for root in roots:
         for folder, _, names in os.walk(root):
             for name in names:
+                if name.endswith(".debug"):  # debug information that was taken out of a program is none
+                    continue
                 path = Path(folder, name)
                 try:
                     status = path.lstat()

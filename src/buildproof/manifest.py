@@ -105,6 +105,7 @@ class BuildSpec:
     hardening: Hardening = Hardening.NONE
     symbols: Symbols = Symbols.ANY
     size_limit: int | None = None
+    contains: tuple[str, ...] = ()
     place: Place
     places: Mapping[str, Place] = field(repr=False)
 
@@ -188,6 +189,7 @@ def _build(document: Document, index: int, table: BuildTable) -> BuildSpec:
         hardening=table.hardening,
         symbols=table.symbols,
         size_limit=table.size_limit,
+        contains=tuple(table.contains),
         place=document.place(*below),
         places={str(key[2]): document.place(*key) for key in document.marks if key[:2] == below and len(key) == 3},
     )

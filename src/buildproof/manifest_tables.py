@@ -170,6 +170,7 @@ class BuildTable(_Table):
     hardening: Annotated[Hardening, choice(Hardening)] = Hardening.NONE
     symbols: Annotated[Symbols, choice(Symbols)] = Symbols.ANY
     size_limit: Size | None = None
+    contains: Annotated[list[Text], Unique] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _started_is_built(self) -> BuildTable:

@@ -25,7 +25,7 @@ class Expectation:
     `windows` is the oldest Windows to start on, `glibc` the newest glibc that may be needed; None is the policy's
     default, and no limit. `libraries` are globs of what may be needed beside the system. `beside` has, for each file
     that is shipped in the same folder, what it exports, or None where that is not known; DLLs in lower case.
-    `size` is the most bytes that the file may have.
+    `size` is the most bytes that the file may have. `contains` are globs of what has to be in a package.
     """
 
     target: Target
@@ -37,6 +37,7 @@ class Expectation:
     hardening: Hardening = Hardening.NONE
     symbols: Symbols = Symbols.ANY
     size: int | None = None
+    contains: tuple[str, ...] = ()
 
     def asks_for(self, level: Hardening) -> str | None:
         """None where the project's hardening has `level` in it, or why its rules do not apply."""

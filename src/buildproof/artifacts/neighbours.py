@@ -45,6 +45,7 @@ def expectation(build: Build, name: str, beside: Neighbours) -> Expectation:
         hardening=spec.hardening,
         symbols=spec.symbols,
         size=spec.size_limit,
+        contains=spec.contains,
     )
 
 

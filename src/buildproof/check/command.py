@@ -30,7 +30,7 @@ class _Form(StrEnum):
 
 
 def check_files(
-    files: Annotated[list[Path], typer.Argument(help="The executables to judge.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(help="The executables and packages to judge.", show_default=False)],
     expect: Annotated[Target, typer.Option(help="What they were built for.", show_default=False)],
     kind: Annotated[Kind | None, typer.Option(help="Default: `.dll` and `.so` are libraries.")] = None,
     windows: Annotated[str | None, typer.Option(help="The oldest Windows to start on.", show_default="10")] = None,
@@ -39,6 +39,7 @@ def check_files(
     hardening: Annotated[Hardening, typer.Option(help="The level that is asked for.")] = Hardening.NONE,
     symbols: Annotated[Symbols, typer.Option(help="Whether symbols for debuggers may be left.")] = Symbols.ANY,
     size_limit: Annotated[str | None, typer.Option(help="The most bytes of each file, such as 20m.")] = None,
+    contains: Annotated[list[str] | None, typer.Option(help="A glob of what has to be in a package; again.")] = None,
     form: Annotated[_Form, typer.Option("--format", help="For people, for programs, for code hosts.")] = _Form.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every rule, what holds too.")] = False,
 ) -> None:
@@ -55,6 +56,7 @@ def check_files(
         hardening=hardening,
         symbols=symbols,
         size=_size("--size-limit", size_limit),
+        contains=tuple(contains or ()),
     )
     artifacts = check(files, wish)
     if form is _Form.TEXT:

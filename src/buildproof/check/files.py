@@ -8,6 +8,7 @@ from pathlib import Path
 
 from buildproof.artifacts import Expectation, Kind, examine
 from buildproof.artifacts.neighbours import exported_names, is_dll, kind_of
+from buildproof.bundles import examine_bundle, is_bundle
 from buildproof.evidence import Artifact
 from buildproof.hardening import Hardening, Symbols
 from buildproof.targets import Target
@@ -25,11 +26,22 @@ class Wish:
     hardening: Hardening = Hardening.NONE
     symbols: Symbols = Symbols.ANY
     size: int | None = None
+    contains: tuple[str, ...] = ()
 
 
 def check(paths: Iterable[Path], wish: Wish) -> tuple[Artifact, ...]:
-    """Judge each file; what lies in its folder counts as lying beside it. Nothing is raised for a bad file."""
-    return tuple(examine(path, _expectation(path, wish), str(path)) for path in paths)
+    """Judge each file, and each executable in a package; what lies in its folder counts as lying beside it.
+
+    Nothing is raised for a bad file.
+    """
+    return tuple(artifact for path in paths for artifact in _judged(path, wish))
+
+
+def _judged(path: Path, wish: Wish) -> tuple[Artifact, ...]:
+    expected = _expectation(path, wish)
+    if is_bundle(path.name):
+        return examine_bundle(path, expected, str(path))
+    return (examine(path, expected, str(path)),)
 
 
 def _expectation(path: Path, wish: Wish) -> Expectation:
@@ -43,6 +55,7 @@ def _expectation(path: Path, wish: Wish) -> Expectation:
         hardening=wish.hardening,
         symbols=wish.symbols,
         size=wish.size,
+        contains=wish.contains,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from buildproof import bundles
 from buildproof.artifacts import RULES, policy
 from buildproof.artifacts.rule import Aspect, Rule
 from buildproof.hardening import Hardening
@@ -64,6 +65,12 @@ def _policies() -> Iterator[str]:
 
 
 def _tables() -> Iterator[str]:
+    yield "## Packages: they can be unpacked, and have in them what they should\n"
+    yield "`.zip`, `.tar`, `.tar.gz`, `.tar.xz`, `.tar.bz2` and `.deb`, by the name; each executable inside is judged."
+    yield "AppImages and installers are judged as the executables that they are; what they carry is not opened.\n"
+    yield "| id | what holds | source | mend |\n|---|---|---|---|"
+    yield from map(_row, bundles.RULES)
+    yield ""
     for kind, rules in RULES.items():
         for aspect, words in _ASPECTS.items():
             chosen = [rule for rule in rules if rule.aspect is aspect]

@@ -7,7 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import buildproof
+from buildproof import bundles
 from buildproof.artifacts import RULES
+from buildproof.artifacts.rule import Rule
 from buildproof.evidence import Artifact, Check, CheckStatus
 
 _LEVELS = {CheckStatus.FAIL: "error", CheckStatus.WARNING: "warning"}
@@ -17,7 +19,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 def sarif(artifacts: Sequence[Artifact]) -> dict[str, Any]:
     """One run with a result for each failed check and each warning; what holds is no finding, and is left out."""
     formats = [None, *dict.fromkeys(artifact.format for artifact in artifacts)]
-    rules = [rule for kind in formats for rule in RULES[kind]]
+    rules: list[Rule[Any]] = [*(rule for kind in formats for rule in RULES[kind]), *bundles.RULES]
     index = {rule.id: number for number, rule in enumerate(rules)}
     return {
         "$schema": _SCHEMA,

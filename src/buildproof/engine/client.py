@@ -183,6 +183,7 @@ class Engine:
             ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in limits.rlimits.items()] or None,
             tmpfs=dict(limits.tmpfs) or None,
             mounts=mounts or None,
+            volumes_from=[f"{spec.volumes_of}:ro"] if spec.volumes_of else None,
             log_config=None if spec.keep_log else LogConfig(type="none"),
         )
         if spec.host_cgroup_namespace:

@@ -29,12 +29,12 @@ def _parts(image: ElfImage) -> Iterator[Problem]:
     for segment in image.segments:
         if segment.type not in _PARTS or not segment.memsz:
             continue
+        # Thread-local data that starts as zeros has no bytes anywhere: Go puts its segment behind all others.
+        if segment.type == SegmentType.TLS and not segment.filesz:
+            continue
         # PT_TLS may have its zero-filled end where other data follows; PT_GNU_RELRO ends with its page.
         length = segment.memsz if segment.type not in (SegmentType.TLS, SegmentType.GNU_RELRO) else segment.filesz
-        # An empty part, thread-local data that is all zeros, may stand at the very end of a segment.
-        home = next(
-            (load for load in image.loads if load.vaddr <= segment.vaddr < load.memory_end + (not length)), None
-        )
+        home = next((load for load in image.loads if load.vaddr <= segment.vaddr < load.memory_end), None)
         if home is None or segment.vaddr + length > align_up(home.memory_end, 4096):
             yield Problem(
                 message=f"{segment} at {span(segment.vaddr, segment.vaddr + segment.memsz)} in memory lies in no "
