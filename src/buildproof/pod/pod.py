@@ -155,6 +155,16 @@ class Pod:
                     self._engine.remove(container)
 
     @property
+    def container(self) -> str:
+        """The build container's id, for those who want to look into its volumes."""
+        return self._build
+
+    @property
+    def image(self) -> str:
+        """The builder's image."""
+        return self._spec.image
+
+    @property
     def running_s(self) -> float | None:
         """Seconds since the command was let go; None before that."""
         return None if self._began is None else time.monotonic() - self._began
