@@ -324,7 +324,7 @@ class Pod:
         if stopped or probe_lost:
             self._engine.kill(self._build)
         state = self._await_end()
-        own_end = stopped is None and not state.running
+        own_end = stopped is None and probe_lost is None and not state.running
         return Ending(
             exit_code=state.exit_code if own_end else None,
             stopped=stopped,
