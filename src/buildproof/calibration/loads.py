@@ -21,7 +21,7 @@ class Interval(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """One load. `leftover` names the process that has to be found alive, `culprit` a word of the culprit's name."""
+    """One load. `leftover` names the one process that is left behind, `culprit` is a word of the culprit's name."""
 
     name: str
     says: str

@@ -96,8 +96,8 @@ def compare(load: Load, record: BuildRecord, truth: Truth | None, *, cgroup_vers
     if load.saturated is not None and memory.saturated is not load.saturated:
         wrong.append(f"saturated is {memory.saturated}, not {load.saturated}")
     leftover = tuple(process.comm for process in record.processes.leftover)
-    if load.leftover and load.leftover not in leftover:
-        wrong.append(f"left behind was {', '.join(leftover) or 'no process'}, not {load.leftover}")
+    if leftover != ((load.leftover,) if load.leftover else ()):
+        wrong.append(f"left behind was {', '.join(leftover) or 'no process'}, not {load.leftover or 'nothing'}")
     return Trial(
         load=load,
         outcome=verdict.outcome if verdict else "no verdict",

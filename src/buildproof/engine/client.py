@@ -208,6 +208,7 @@ class Engine:
             mounts=mounts or None,
             devices=[f"{device}:{device}:rwm" for device in spec.devices] or None,
             port_bindings=dict.fromkeys(spec.loopback_ports, ("127.0.0.1", None)) or None,
+            volumes_from=[f"{spec.volumes_of}:ro"] if spec.volumes_of else None,
             log_config=None if spec.keep_log else LogConfig(type="none"),
         )
         if spec.host_cgroup_namespace:

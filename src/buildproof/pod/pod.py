@@ -155,6 +155,16 @@ class Pod:
                     self._engine.remove(container)
 
     @property
+    def container(self) -> str:
+        """The build container's id, for those who want to look into its volumes."""
+        return self._build
+
+    @property
+    def image(self) -> str:
+        """The builder's image."""
+        return self._spec.image
+
+    @property
     def running_s(self) -> float | None:
         """Seconds since the command was let go; None before that."""
         return None if self._began is None else time.monotonic() - self._began
@@ -308,13 +318,10 @@ class Pod:
         if stopped is None:
             with contextlib.suppress(EngineError):  # the gate may be dead already: then the container ends by itself
                 self._build_line.send(b"\n")
-            if self._gate_was_killed():
-                probe_lost = (
-                    f"the shell around the command was killed {wall_s:.1f} s into the build, before it had ended"
-                )
-        else:
-            if stopped is Stop.PROBE_LOST:
-                probe_lost = self._how_it_was_lost(wall_s)
+            probe_lost = self._what_became_of_the_gate(wall_s)
+        elif stopped is Stop.PROBE_LOST:
+            probe_lost = self._how_it_was_lost(wall_s)
+        if stopped or probe_lost:
             self._engine.kill(self._build)
         state = self._await_end()
         own_end = stopped is None and not state.running
@@ -326,6 +333,14 @@ class Pod:
             oom_flag=state.oom_flag,
             probe_lost=probe_lost,
         )
+
+    def _what_became_of_the_gate(self, wall_s: float) -> str | None:
+        """What a build did to its gate, if it did something; waits for the container's end."""
+        if self._gate_was_killed():
+            return f"the shell around the command was killed {wall_s:.1f} s into the build, before it had ended"
+        if not self._has_ended():
+            return "the shell around the command did not go on after it: something in the build stopped it"
+        return None
 
     def _gate_was_killed(self) -> bool:
         """Whether the gate died first: then the probe saw no end of the command, and nobody knows what it still did.
@@ -376,11 +391,14 @@ class Pod:
             pass
         return reason
 
-    def _await_end(self) -> ContainerState:
-        """Wait until the container is over and its last output was taken in."""
+    def _has_ended(self) -> bool:
+        """Wait until the container is over and its last output was taken in; False when that took too long."""
         deadline = time.monotonic() + patient(ENDING_S)
         while not self._build_gone and self._next(deadline):
             pass
-        if not self._build_gone or self._engine.wait(self._build, patient(ENDING_S)) is None:
+        return self._build_gone and self._engine.wait(self._build, patient(ENDING_S)) is not None
+
+    def _await_end(self) -> ContainerState:
+        if not self._has_ended():
             raise EngineError(f"the build container did not end within {patient(ENDING_S):.0f} s of being told to")
         return self._engine.state(self._build)
