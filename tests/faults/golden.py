@@ -36,6 +36,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b0x[0-9a-f]+", "0xN"),
         (r"\b\d+ bytes", "N bytes"),
         (r"(?<!\S)\./(?=\w)", ""),  # of a program whose command line was not met in time only the name is known
+        (r",? \(?core dumped\)?", ""),  # whether cores are dumped is the engine's rlimit, and systemd lifts it
         (r"-[0-9a-f]{16}\b", "-HASH"),  # cargo's name for a version of a crate
         (r"(buildproof/[a-z-]+):[0-9a-f]+", r"\1:HASH"),
         (r"\b\d+ times?\b", "N times"),
