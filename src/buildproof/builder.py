@@ -65,6 +65,7 @@ class Builder:
     time_limit_s: float | None
     starts_in: str | None
     glibc_baseline: str | None
+    windows_baseline: str | None
     toolchain: Mapping[str, str]
     profile: str
     profiles: Mapping[str, Profile]

@@ -1,4 +1,4 @@
-"""The small commands around the suite: `buildproof doctor | list | clean | schema`. Thin: options and printing."""
+"""The small commands around the suite: `buildproof doctor | list | check | clean | rules | schema`. Thin."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import buildproof
 from buildproof import labels, reaper
 from buildproof.ca import ca_bundle
 from buildproof.calibration import calibrate, show
+from buildproof.check import check_files, rulebook
 from buildproof.compose import read_compose
 from buildproof.discovery import load
 from buildproof.doctor import diagnose
@@ -158,6 +159,15 @@ def clean(
     with Engine.connect() as engine:
         for line in reaper.clean(engine, images=images, really=yes):
             print(line)  # noqa: T201
+
+
+app.command("check")(check_files)
+
+
+@app.command()
+def rules() -> None:
+    """Print docs/rules.md: every rule for artifacts, with its source and its mend."""
+    print(rulebook())  # noqa: T201
 
 
 @app.command()

@@ -42,6 +42,7 @@ def _builder(document: Document, name: str, table: BuilderTable) -> Builder:
         time_limit_s=extension.time_limit,
         starts_in=extension.starts_in,
         glibc_baseline=extension.glibc_baseline,
+        windows_baseline=extension.windows_baseline,
         toolchain=extension.toolchain,
         user_namespaces=extension.user_namespaces,
         profile=extension.profile,

@@ -25,7 +25,7 @@ from buildproof.document.fields import Duration, Size, Text, choice, is_dir, is_
 from buildproof.document.sentences import describe
 from buildproof.document.table import dashed
 from buildproof.errors import Place
-from buildproof.targets import Target
+from buildproof.targets import WINDOWS, Target
 from buildproof.units import show
 
 EXTENSION = "x-buildproof"
@@ -49,6 +49,12 @@ def _image(value: str) -> str:
 def _glibc(value: str) -> str:
     if not _GLIBC.fullmatch(value):
         raise ValueError(f"{show(value)} is no version of glibc, such as 2.36")
+    return value
+
+
+def _windows(value: str) -> str:
+    if value not in WINDOWS:
+        raise ValueError(f"{show(value)} is none of the versions of Windows that are known: {', '.join(WINDOWS)}")
     return value
 
 
@@ -133,6 +139,7 @@ class ExtensionTable(Table):
     starts_in: Annotated[str, AfterValidator(_image)] | None = None
     glibc_baseline: Annotated[str, AfterValidator(_glibc)] | None = None
     user_namespaces: bool = False
+    windows_baseline: Annotated[str, AfterValidator(_windows)] | None = None
     profile: Name = "default"
     profiles: dict[Name, ProfileTable] = Field(default_factory=dict)
     toolchain: dict[str, Text] = Field(default_factory=dict)
@@ -143,6 +150,8 @@ class ExtensionTable(Table):
             raise ComplaintError("is the name of the builder's own settings already", "profiles", self.profile)
         if self.glibc_baseline and self.target.platform != "linux":
             raise ComplaintError(f"has no meaning for {self.target}", "glibc-baseline")
+        if self.windows_baseline and self.target.platform != "windows":
+            raise ComplaintError(f"has no meaning for {self.target}", "windows-baseline")
         return self
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from buildproof.document import Document, read, validate
 from buildproof.errors import Place
+from buildproof.hardening import Hardening, Symbols
 from buildproof.manifest_tables import BuildTable, FetchTable, ManifestTable, SourceTable, StartsTable, Tier
 
 FILE_NAME = "buildproof.toml"
@@ -100,6 +101,11 @@ class BuildSpec:
     tier: Tier
     profiles: tuple[str, ...]
     environment: Mapping[str, str]
+    libraries: tuple[str, ...] = ()
+    hardening: Hardening = Hardening.NONE
+    symbols: Symbols = Symbols.ANY
+    size_limit: int | None = None
+    contains: tuple[str, ...] = ()
     place: Place
     places: Mapping[str, Place] = field(repr=False)
 
@@ -179,6 +185,11 @@ def _build(document: Document, index: int, table: BuildTable) -> BuildSpec:
         tier=table.tier,
         profiles=tuple(table.profiles),
         environment=table.environment,
+        libraries=tuple(table.libraries),
+        hardening=table.hardening,
+        symbols=table.symbols,
+        size_limit=table.size_limit,
+        contains=tuple(table.contains),
         place=document.place(*below),
         places={str(key[2]): document.place(*key) for key in document.marks if key[:2] == below and len(key) == 3},
     )

@@ -27,6 +27,7 @@ from buildproof.document.fields import (
     is_file,
 )
 from buildproof.document.table import dashed
+from buildproof.hardening import Hardening, Symbols
 from buildproof.units import show
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
@@ -165,6 +166,11 @@ class BuildTable(_Table):
     tier: Annotated[Tier, choice(Tier)] = Tier.GATE
     profiles: Annotated[list[Text], Unique] = Field(default_factory=list)
     environment: Environment = Field(default_factory=dict)
+    libraries: Annotated[list[Text], Unique] = Field(default_factory=list)
+    hardening: Annotated[Hardening, choice(Hardening)] = Hardening.NONE
+    symbols: Annotated[Symbols, choice(Symbols)] = Symbols.ANY
+    size_limit: Size | None = None
+    contains: Annotated[list[Text], Unique] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _started_is_built(self) -> BuildTable:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from buildproof.artifacts import examine
+from buildproof.artifacts.neighbours import Neighbours, expectation, neighbours
+from buildproof.bundles import examine_bundle, is_bundle
 from buildproof.collect import Collected, collect, matches
 from buildproof.engine import Engine
 from buildproof.errors import EngineError, FetchError, ImageError
@@ -17,6 +19,7 @@ from buildproof.evidence import Artifact, Check, CheckStatus, Evidence, Grade, S
 from buildproof.facts import emulation
 from buildproof.fetch import Fetcher
 from buildproof.images import Images
+from buildproof.inside import compared, hashes_inside
 from buildproof.layout import CACHE, SOURCE
 from buildproof.logs import Log
 from buildproof.observation import Observation
@@ -225,22 +228,37 @@ class _Job:
 
     def _artifacts(self, pod: Pod) -> tuple[Artifact, ...]:
         outputs = collect(pod, self._build.artifacts, self._home / "artifacts")
-        examined = [self._examine(output) for output in outputs]
+        beside = neighbours([(output.name, output.path) for output in outputs if output.path])
+        judged = [self._examine(output, beside) for output in outputs]
+        hashes = hashes_inside(
+            self._engine,
+            image=pod.image,
+            container=pod.container,
+            folder=SOURCE,
+            names=[output.name for output in outputs if output.path],
+            run=self._folder.id,
+        )
+        # A package brings what is in it along; the first is always the output itself.
+        examined = [replace(first, checks=(*first.checks, compared(first, hashes))) for first, *_ in judged]
+        inside = [artifact for _, *rest in judged for artifact in rest]
         starts = self._build.starts
         if not starts:
-            return tuple(examined)
+            return (*examined, *inside)
         chosen = next((index for index, output in enumerate(outputs) if _is_chosen(output, starts.artifact)), None)
         if chosen is not None:
             started = self._start(outputs, outputs[chosen])
             examined[chosen] = replace(examined[chosen], started=started)
-        return tuple(examined)
+        return (*examined, *inside)
 
-    def _examine(self, output: Collected) -> Artifact:
+    def _examine(self, output: Collected, beside: Neighbours) -> tuple[Artifact, ...]:
         target = self._build.target
         if output.path:
-            return examine(output.path, target, output.name)
+            expected = expectation(self._build, output.name, beside)
+            if is_bundle(output.name):
+                return examine_bundle(output.path, expected, output.name)
+            return (examine(output.path, expected, output.name),)
         missing = Check(id="artifact-present", status=CheckStatus.FAIL, message=output.complaint or "it is missing")
-        return Artifact(
+        nothing = Artifact(
             path=output.name,
             size=None,
             sha256=None,
@@ -248,6 +266,7 @@ class _Job:
             machine=target.machine,
             checks=(missing,),
         )
+        return (nothing,)
 
     def _start(self, outputs: list[Collected], output: Collected) -> Started | None:
         builder, starts = self._build.builder, self._build.starts

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+WINDOWS = ("7", "8", "8.1", "10", "11")
+"""The versions of Windows that can be promised, from the oldest to the newest."""
+
 
 class Format(StrEnum):
     """Executable file formats."""

@@ -1,4 +1,4 @@
-"""The probe is attacked from outside of the pod while a build runs, by somebody who may use the engine.
+"""The probe is attacked while a build runs, from outside of the pod by somebody who may use the engine; and its gate.
 
 What a build itself can do to the probe is the fault `attack-on-probe`.
 """
@@ -142,6 +142,22 @@ def test_a_killed_probe_takes_the_build_with_it_and_makes_the_run_unmeasured(sta
     assert "exit code 137" in verdict.summary
     assert nothing_is_held(record)
     assert len(run.log.read_bytes()) <= said[0] + len("step 1999\n"), "the build went on printing"
+    assert not run.leftovers()
+
+
+def test_a_build_that_stops_the_shell_around_it_is_unmeasured(
+    start: Callable[[int], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod, "ENDING_S", 5.0)
+    run = start(10)
+    command = f"{run.build.spec.command}; kill -STOP $PPID"
+    run.build = replace(run.build, spec=replace(run.build.spec, command=command))
+    record = run.under(lambda _engine, _probe: None)
+    verdict = record.verdict
+    assert verdict is not None
+    assert (verdict.outcome, verdict.cause) == (Outcome.UNMEASURED, "probe-lost")
+    assert "something in the build stopped it" in verdict.summary
+    assert nothing_is_held(record)
     assert not run.leftovers()
 
 

@@ -14,21 +14,34 @@ from tests.unit.binaries_damage import Seed
 from tests.unit.binaries_elf import minimal_elf
 from tests.unit.binaries_pe import minimal_pe
 
-from buildproof.artifacts import examine
+from buildproof.artifacts import RULES, Expectation, examine
+from buildproof.artifacts.rule import Aspect
 from buildproof.evidence import Artifact, CheckStatus
 from buildproof.targets import Format, Machine, Target
 
+STRUCTURE = {rule.id for rules in RULES.values() for rule in rules if rule.aspect is Aspect.STRUCTURE}
 
-def judge(directory: Path, data: bytes, target: Target) -> Artifact:
+
+def judge(directory: Path, data: bytes, expected: Target | Expectation) -> Artifact:
     """`examine` of these bytes, out of a file in `directory`."""
     path = directory / "artifact"
     path.write_bytes(data)
-    return examine(path, target, "artifact")
+    return examine(path, expecting(expected), "artifact")
+
+
+def expecting(expected: Target | Expectation) -> Expectation:
+    """A program for a target, unless more is said."""
+    return Expectation(target=expected) if isinstance(expected, Target) else expected
 
 
 def failing(artifact: Artifact) -> list[str]:
     """The ids of the rules that it breaks."""
     return [check.id for check in artifact.checks if check.status is CheckStatus.FAIL]
+
+
+def damaged(artifact: Artifact, status: CheckStatus = CheckStatus.FAIL) -> list[str]:
+    """The ids of the rules about structure that it breaks: not what it needs of a system, nor how it is hardened."""
+    return [check.id for check in artifact.checks if check.status is status and check.id in STRUCTURE]
 
 
 def warning(artifact: Artifact) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from buildproof.evidence import CheckStatus
 from buildproof.targets import Target
 
 Mutation = Callable[[bytearray], None]
@@ -27,11 +28,12 @@ class Seed:
 
 @dataclass(frozen=True)
 class Damage:
-    """A mutation of a sound program: what it does, and the one rule that must reject the result."""
+    """A mutation of a sound program: what it does, and the one rule that must reject the result, or warn of it."""
 
     name: str
     rule: str
     apply: Mutation
+    status: CheckStatus = CheckStatus.FAIL
 
     def of(self, seed: Seed) -> bytes | None:
         """The damaged program, or None where this seed cannot be damaged in this way."""
@@ -45,11 +47,13 @@ class Damage:
 
 
 def suited(seeds: list[Seed], damages: list[Damage]) -> Iterator[tuple[Seed, Damage]]:
-    """All pairs in which the seed has got what the mutation damages."""
-    for damage in damages:
-        pairs = [(seed, damage) for seed in seeds if damage.of(seed) is not None]
-        assert pairs, f"no seed is suited for {damage.name}"
-        yield from pairs
+    """Every damage with the first seed that has what it damages, and with one of the others, taking turns."""
+    for number, damage in enumerate(damages):
+        fit = [seed for seed in seeds if damage.of(seed) is not None]
+        assert fit, f"no seed is suited for {damage.name}"
+        yield fit[0], damage
+        if others := fit[1:]:
+            yield others[number % len(others)], damage
 
 
 class View:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from tests.unit.binaries_damage import Damage, Edits, Mutation, UnsuitedError
 from tests.unit.binaries_elf import Elf
 
+from buildproof.evidence import CheckStatus
+
 _ELF = Edits(Elf)
 _PAGE = 4096
-_LOAD, _DYNAMIC, _INTERP = 1, 2, 3
+_LOAD, _DYNAMIC, _INTERP, _NOTE, _TLS = 1, 2, 3, 4, 7
+_EH_FRAME, _RELRO = 0x6474E550, 0x6474E552
+_NEEDED, _PLTGOT, _HASH, _STRTAB, _SYMTAB, _RELA, _STRSZ, _SYMENT, _INIT = 1, 3, 4, 5, 6, 7, 10, 11, 12
+_RELASZ, _RELAENT, _INIT_ARRAY, _INIT_ARRAYSZ, _RELRSZ, _RELR = 8, 9, 25, 27, 35, 36
+_GNU_HASH, _VERSYM, _RELACOUNT = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFF9
+_VERNEED = 0x6FFFFFFE
 
 
 def _one(elf: Elf, kind: int) -> int:
@@ -45,17 +52,18 @@ def _interpreter(text: bytes) -> Mutation:
 
 
 def _no_interpreter_but_needs(elf: Elf) -> None:
-    """PT_INTERP becomes PT_NULL in a program that needs a library: its first entry says so, whatever it said before."""
+    """PT_INTERP becomes PT_NULL in a program that needs a library."""
     elf.put32(_one(elf, _INTERP), 0)
-    elf.put64(elf.u64(_one(elf, _DYNAMIC) + 8), 1)
+    if not elf.tag(1):
+        raise UnsuitedError
 
 
 def _library(elf: Elf) -> None:
-    """Neither an interpreter, nor DT_NEEDED, nor DT_FLAGS_1: the last two tags become DT_DEBUG."""
+    """Neither an interpreter, nor DT_NEEDED, nor versions of what it names, nor DT_FLAGS_1: they become DT_DEBUG."""
     dynamic = _one(elf, _DYNAMIC)
     elf.put32(_one(elf, _INTERP), 0)
     for tag in range(elf.u64(dynamic + 8), _file_end(elf, dynamic), 16):
-        if elf.u64(tag) in (1, 0x6FFFFFFB):
+        if elf.u64(tag) in (_NEEDED, _VERNEED, _VERSYM, 0x6FFFFFFB):
             elf.put64(tag, 21)
 
 
@@ -135,6 +143,123 @@ def _zero_text(elf: Elf) -> None:
     elf.zero(elf.u64(at + 24), elf.u64(at + 32))
 
 
+def _value(elf: Elf, tag: int) -> int:
+    """Offset of the value of a dynamic tag."""
+    at = elf.tag(tag)
+    if not at:
+        raise UnsuitedError
+    return at
+
+
+def _tag(tag: int, value: int) -> Mutation:
+    """Overwrite the value of a dynamic tag."""
+    return _ELF.put64(lambda elf: _value(elf, tag), value)
+
+
+def _table_at(elf: Elf, tag: int, offset: int = 0) -> int:
+    """Offset in the file of what a dynamic tag leads to."""
+    return elf.offset_of(elf.u64(_value(elf, tag))) + offset
+
+
+def _strings_unended(elf: Elf) -> None:
+    start, size = _table_at(elf, _STRTAB), elf.u64(_value(elf, _STRSZ))
+    elf.data[start + size - 1] = 0x41
+
+
+def _gnu_buckets(elf: Elf) -> int:
+    """Offset of the buckets of DT_GNU_HASH."""
+    at = _table_at(elf, _GNU_HASH)
+    return at + 16 + 8 * elf.u32(at + 8)
+
+
+def _gnu_hash_too_far(elf: Elf) -> None:
+    elf.put32(_gnu_buckets(elf), 0x00FFFFFF)
+
+
+def _no_gnu_buckets(elf: Elf) -> None:
+    elf.put32(_table_at(elf, _GNU_HASH), 0)
+
+
+def _version_hash(elf: Elf) -> None:
+    """The hash of the first needed version."""
+    at = _table_at(elf, _VERNEED)
+    at += elf.u32(at + 8)
+    elf.put32(at, elf.u32(at) ^ 0x100)
+
+
+def _version_of_other_library(elf: Elf) -> None:
+    """The first library with versions gets the name of its first version."""
+    at = _table_at(elf, _VERNEED)
+    elf.put32(at + 4, elf.u32(at + elf.u32(at + 8) + 8))
+
+
+def _symbol_version(elf: Elf) -> None:
+    elf.put16(_table_at(elf, _VERSYM) + 2, 0x7FF)
+
+
+def _relocation(elf: Elf, offset: int = 0) -> int:
+    """Offset of a field of the first relocation of DT_RELA."""
+    return _table_at(elf, _RELA, offset)
+
+
+def _relocation_tail_zeroed(elf: Elf) -> None:
+    """The first relocation becomes zeros, which ld.so would take for one that writes to the start of the program."""
+    if not elf.tag(_RELACOUNT):
+        raise UnsuitedError
+    elf.zero(_relocation(elf), 24)
+
+
+def _relocates_code(elf: Elf) -> None:
+    elf.put64(_relocation(elf), elf.entry)
+
+
+def _shift_address(elf: Elf, kind: int) -> None:
+    """A segment of this type describes the next word of memory, and still the same place in the file."""
+    at = _one(elf, kind)
+    elf.put64(at + 16, elf.u64(at + 16) + 8)
+
+
+def _section_shifted(elf: Elf) -> None:
+    at = elf.text()
+    elf.put64(at + 24, elf.u64(at + 24) + 16)
+
+
+def _sections_share_bytes(elf: Elf) -> None:
+    """The table of section names is said to stand where the code is."""
+    names = elf.sections()[elf.u16(62)]
+    text = elf.text()
+    if elf.u64(names + 32) > elf.u64(text + 32):
+        raise UnsuitedError
+    start, size = elf.u64(names + 24), elf.u64(names + 32)
+    code = elf.u64(text + 24) + elf.u64(text + 32) - size
+    entry = elf.offset_of(elf.entry)
+    if code <= entry + 16 and entry < code + size:
+        raise UnsuitedError
+    elf.data[code : code + size] = elf.data[start : start + size]
+    elf.put64(names + 24, code)
+
+
+def _append(data: bytes) -> Mutation:
+    return lambda image: image.extend(data)
+
+
+def _debug_symbol(elf: Elf) -> int:
+    """Offset of the first symbol for debuggers."""
+    return elf.u64(_symbol_section(elf) + 24)
+
+
+def _unwind_table(elf: Elf) -> int:
+    return elf.u64(_one(elf, _EH_FRAME) + 8)
+
+
+def _symbol_section(elf: Elf) -> int:
+    """Offset of the section header of the symbols for debuggers."""
+    at = next((at for at in elf.sections() if elf.u32(at + 4) == 2), None)
+    if at is None:
+        raise UnsuitedError
+    return at
+
+
 DAMAGES = [
     Damage("head-of-zeros", "file-format", _ELF.edit(lambda elf: elf.zero(0, 64))),
     Damage("cut-in-identification", "elf-header", _ELF.cut(10)),
@@ -204,4 +329,67 @@ DAMAGES = [
     Damage("entry-zeroed", "elf-entry-bytes", _ELF.edit(lambda elf: elf.zero(elf.offset_of(elf.entry), 16))),
     Damage("code-page-zeroed", "elf-code", _ELF.edit(_zero_page)),
     Damage("code-zeroed", "elf-code", _ELF.edit(_zero_text)),
+    Damage("strings-past-image", "elf-dynamic-strings", _tag(_STRTAB, 1 << 40)),
+    Damage("strings-size-huge", "elf-dynamic-strings", _tag(_STRSZ, 1 << 40)),
+    Damage("strings-size-zero", "elf-dynamic-strings", _tag(_STRSZ, 0)),
+    Damage("strings-without-end", "elf-dynamic-strings", _ELF.edit(_strings_unended)),
+    Damage("needed-library-without-name", "elf-dynamic-strings", _tag(_NEEDED, 0)),
+    Damage("needed-library-past-strings", "elf-dynamic-strings", _tag(_NEEDED, 1 << 30)),
+    Damage("relocations-past-image", "elf-dynamic-tables", _tag(_RELA, 1 << 40)),
+    Damage("relocations-size-huge", "elf-dynamic-tables", _tag(_RELASZ, 24 << 40)),
+    Damage("relocations-size-odd", "elf-dynamic-tables", _tag(_RELASZ, 25)),
+    Damage("relocation-entry-size", "elf-dynamic-tables", _tag(_RELAENT, 16)),
+    Damage("symbol-entry-size", "elf-dynamic-tables", _tag(_SYMENT, 16)),
+    Damage("packed-relocations-past-image", "elf-dynamic-tables", _tag(_RELR, 1 << 40)),
+    Damage("packed-relocations-size-huge", "elf-dynamic-tables", _tag(_RELRSZ, 1 << 40)),
+    Damage("start-functions-past-image", "elf-dynamic-tables", _tag(_INIT_ARRAY, 1 << 40)),
+    Damage("start-functions-size-huge", "elf-dynamic-tables", _tag(_INIT_ARRAYSZ, 1 << 40)),
+    Damage("offset-table-past-image", "elf-dynamic-tables", _tag(_PLTGOT, 1 << 40)),
+    Damage("start-function-past-image", "elf-dynamic-functions", _tag(_INIT, 1 << 40)),
+    Damage(
+        "start-function-in-data",
+        "elf-dynamic-functions",
+        _ELF.edit(lambda elf: elf.put64(_value(elf, _INIT), elf.u64(_last_load(elf) + 16))),
+    ),
+    Damage("hash-past-image", "elf-hash", _tag(_HASH, 1 << 40)),
+    Damage("hash-without-buckets", "elf-hash", _ELF.put32(lambda elf: _table_at(elf, _HASH), 0)),
+    Damage("hash-leads-too-far", "elf-hash", _ELF.put32(lambda elf: _table_at(elf, _HASH, 8), 0x7FFFFFFF)),
+    Damage("gnu-hash-past-image", "elf-hash", _tag(_GNU_HASH, 1 << 40)),
+    Damage("gnu-hash-without-buckets", "elf-hash", _ELF.edit(_no_gnu_buckets)),
+    Damage("gnu-hash-leads-too-far", "elf-hash", _ELF.edit(_gnu_hash_too_far)),
+    Damage("symbols-past-image", "elf-symbols", _tag(_SYMTAB, 1 << 40)),
+    Damage("symbol-name-past-strings", "elf-symbols", _ELF.put32(lambda elf: _table_at(elf, _SYMTAB), 0x7FFFFFFF)),
+    Damage(
+        "debug-symbol-name-past-strings",
+        "elf-section-symbols",
+        _ELF.put32(_debug_symbol, 0x7FFFFFFF),
+    ),
+    Damage("debug-symbols-unnamed", "elf-section-symbols", _ELF.put32(lambda elf: _symbol_section(elf) + 40, 0)),
+    Damage("debug-symbols-size-odd", "elf-section-symbols", _ELF.put64(lambda elf: _symbol_section(elf) + 32, 25)),
+    Damage("version-hash", "elf-versions", _ELF.edit(_version_hash)),
+    Damage("versions-past-image", "elf-versions", _tag(_VERNEED, 1 << 40)),
+    Damage("version-of-no-needed-library", "elf-versions", _ELF.edit(_version_of_other_library)),
+    Damage("version-revision", "elf-versions", _ELF.put16(lambda elf: _table_at(elf, _VERNEED), 0)),
+    Damage("symbol-versions-past-image", "elf-symbol-versions", _tag(_VERSYM, 1 << 40)),
+    Damage("symbol-of-unknown-version", "elf-symbol-versions", _ELF.edit(_symbol_version)),
+    Damage("relocation-past-image", "elf-relocations", _ELF.put64(_relocation, 1 << 40)),
+    Damage("relocation-of-code", "elf-relocations", _ELF.edit(_relocates_code)),
+    Damage("relocation-of-unknown-type", "elf-relocations", _ELF.put32(lambda elf: _relocation(elf, 8), 200)),
+    Damage("relocation-of-no-symbol", "elf-relocations", _ELF.put32(lambda elf: _relocation(elf, 12), 0x00FFFFFF)),
+    Damage("relocation-zeroed", "elf-relocations", _ELF.edit(_relocation_tail_zeroed)),
+    Damage("packed-relocation-past-image", "elf-relocations", _ELF.put64(lambda elf: _table_at(elf, _RELR), 1 << 40)),
+    Damage("packed-relocation-without-address", "elf-relocations", _ELF.put64(lambda elf: _table_at(elf, _RELR), 3)),
+    Damage("dynamic-at-other-address", "elf-segment-places", _ELF.edit(lambda elf: _shift_address(elf, _DYNAMIC))),
+    Damage("relro-past-image", "elf-segment-places", _ELF.put64(lambda elf: _one(elf, _RELRO) + 16, 1 << 40)),
+    Damage(
+        "unwind-table-at-other-address", "elf-segment-places", _ELF.edit(lambda elf: _shift_address(elf, _EH_FRAME))
+    ),
+    Damage("notes-zeroed", "elf-notes", _ELF.edit(lambda elf: elf.zero(elf.u64(_one(elf, _NOTE) + 8), 12))),
+    Damage("note-too-long", "elf-notes", _ELF.put32(lambda elf: elf.u64(_one(elf, _NOTE) + 8) + 4, 0x7FFFFFFF)),
+    Damage("unwind-table-version", "elf-unwind", _ELF.put8(_unwind_table, 0)),
+    Damage("unwind-table-too-long", "elf-unwind", _ELF.put32(lambda elf: _unwind_table(elf) + 8, 0x7FFFFFFF)),
+    Damage("section-at-other-place", "elf-section-places", _ELF.edit(_section_shifted)),
+    Damage("sections-share-bytes", "elf-section-overlap", _ELF.edit(_sections_share_bytes)),
+    Damage("rest-of-a-longer-file", "elf-overlay", _append(b"was here before" * 100), CheckStatus.WARNING),
+    Damage("one-byte-appended", "elf-overlay", _append(b"x"), CheckStatus.WARNING),
 ]

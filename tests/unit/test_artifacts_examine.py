@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from tests.unit.binaries import failing, judge, messages, warning
+from tests.unit.binaries import expecting, failing, judge, messages, warning
 from tests.unit.binaries_elf import Elf, minimal_elf
 from tests.unit.binaries_pe import ENTRY_OFFSET, Pe, minimal_pe
 
@@ -35,7 +35,7 @@ def test_an_artifact_carries_what_was_expected_and_what_was_found(tmp_path: Path
 
 
 def test_a_missing_file_is_a_failing_check(tmp_path: Path) -> None:
-    artifact = examine(tmp_path / "nothing.exe", WINDOWS, "target/nothing.exe")
+    artifact = examine(tmp_path / "nothing.exe", expecting(WINDOWS), "target/nothing.exe")
     assert failing(artifact) == ["file-present"]
     assert (artifact.size, artifact.sha256) == (None, None)
     assert "the artifact does not exist" in artifact.checks[0].message
@@ -45,13 +45,13 @@ def test_what_is_no_regular_file_is_a_failing_check(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")
     for path in (tmp_path, tmp_path / "fifo", tmp_path / "loop", Path("/dev/null"), Path("nul\0byte")):
-        artifact = examine(path, LINUX, "artifact")
+        artifact = examine(path, expecting(LINUX), "artifact")
         assert failing(artifact) == ["file-present"], messages(artifact)
         assert "cannot be read" in artifact.checks[0].message
 
 
 def test_a_disk_that_does_not_deliver_is_a_failing_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(file: object) -> None:
+    def broken(file: object, **_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr("buildproof.artifacts.examination.read_through", broken)
@@ -100,7 +100,7 @@ def test_a_program_for_another_machine_says_for_which(tmp_path: Path) -> None:
 def test_a_cut_file_names_the_section_both_sizes_and_the_likely_cause(tmp_path: Path) -> None:
     check = _failure(minimal_pe()[:0x4500], WINDOWS, tmp_path)
     assert check.id == "pe-section-data"
-    assert "section 2 (.rdata) ends at 0x4600, but the file has only 17664 bytes (0x4500)" in check.message
+    assert "section 2 (.rdata) ends at 0x4a00, but the file has only 17664 bytes (0x4500)" in check.message
     assert "typically by a full disk" in check.message
     assert check.offset == Pe(bytearray(minimal_pe())).header(1) + 16
     assert check.actual == "17664 bytes"
@@ -133,10 +133,8 @@ def test_a_program_without_section_headers_is_sound(tmp_path: Path) -> None:
     Elf(data).put64(40, 0)
     artifact = judge(tmp_path, bytes(data), LINUX)
     assert not failing(artifact), messages(artifact)
-    assert [check.id for check in artifact.checks if check.status is CheckStatus.NOT_APPLICABLE] == [
-        "elf-section-table",
-        "elf-section-data",
-    ]
+    unasked = [check.id for check in artifact.checks if check.status is CheckStatus.NOT_APPLICABLE]
+    assert {"elf-section-table", "elf-section-data", "elf-section-places", "elf-section-overlap"} <= set(unasked)
     data[0x1000:0x5000] = bytes(0x4000)
     assert failing(judge(tmp_path, bytes(data), LINUX)) == ["elf-code"]
 
@@ -171,6 +169,23 @@ def test_every_failing_check_has_a_message_with_a_next_step(tmp_path: Path) -> N
                 if check.status is CheckStatus.FAIL:
                     assert check.message.count(". ") >= 1
                     assert check.expected is not None
+
+
+@pytest.mark.parametrize(("data", "target"), [(minimal_pe(), WINDOWS), (minimal_elf(), LINUX)], ids=["pe", "elf"])
+def test_a_hole_in_a_section_is_a_warning(data: bytes, target: Target, tmp_path: Path) -> None:
+    """Bytes that are zeros because nobody wrote them; in code that is damage, in data it may be the file system."""
+    path, page = tmp_path / "artifact", 0x2000
+    with path.open("wb") as file:
+        file.write(data[:page])
+        file.seek(page + PAGE)
+        file.write(data[page + PAGE :])
+    if not path.stat().st_blocks * 512 < path.stat().st_size:
+        pytest.skip("the file system of the temporary folder keeps no holes")
+    checks = {check.id: check for check in examine(path, expecting(target), "artifact").checks}
+    check = checks["pe-holes" if target is WINDOWS else "elf-holes"]
+    assert check.status is CheckStatus.WARNING
+    assert check.offset == page
+    assert "were never written" in check.message
 
 
 def test_one_pass_finds_zero_pages_across_the_seams_of_its_reads() -> None:

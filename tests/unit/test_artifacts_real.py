@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.unit.binaries import elf_target, failing, messages
+from tests.unit.binaries import damaged, elf_target, expecting, messages
 
 from buildproof.artifacts import examine
 from buildproof.targets import Target
@@ -31,6 +31,6 @@ def test_no_program_of_this_machine_raises_a_false_alarm() -> None:
     programs = _programs()
     if not programs:
         pytest.skip(f"no ELF programs under {_PROGRAMS} on this machine")
-    artifacts = [examine(path, target, path.name) for path, target in programs]
-    alarms = {artifact.path: messages(artifact) for artifact in artifacts if failing(artifact)}
+    artifacts = [examine(path, expecting(target), path.name) for path, target in programs]
+    alarms = {artifact.path: messages(artifact) for artifact in artifacts if damaged(artifact)}
     assert not alarms

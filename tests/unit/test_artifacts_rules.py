@@ -27,15 +27,25 @@ PREFIXES = {None: "file-", Format.PE: "pe-", Format.ELF: "elf-"}
 
 # Ids are kept for ever: this list only grows.
 IDS = [
-    *("file-present", "file-not-empty", "file-format", "file-tail"),
+    *("file-present", "file-not-empty", "file-format", "file-tail", "file-size"),
     *("pe-dos-header", "pe-signature", "pe-machine", "pe-bitness", "pe-optional-header", "pe-characteristics"),
     *("pe-alignment", "pe-subsystem", "pe-section-table", "pe-section-data", "pe-section-overlap"),
-    *("pe-section-alignment", "pe-section-addresses", "pe-image-size", "pe-entry-point", "pe-code", "pe-entry-bytes"),
-    *("pe-directories", "pe-directory-data", "pe-certificates", "pe-symbol-table", "pe-second-opinion"),
+    *("pe-section-alignment", "pe-section-addresses", "pe-image-size", "pe-holes"),
+    *("pe-entry-point", "pe-code", "pe-entry-bytes", "pe-directories", "pe-directory-data", "pe-certificates"),
+    *("pe-imports", "pe-delay-imports", "pe-exports", "pe-relocations", "pe-exceptions", "pe-tls", "pe-load-config"),
+    *("pe-resources", "pe-debug", "pe-symbol-table", "pe-symbols", "pe-overlay", "pe-checksum"),
+    *("pe-windows-version", "pe-dlls", "pe-dll-exports"),
+    *("pe-aslr", "pe-nx", "pe-wx", "pe-high-entropy", "pe-cfg", "pe-stripped", "pe-second-opinion"),
     *("elf-header", "elf-data", "elf-machine", "elf-class", "elf-version", "elf-os-abi", "elf-type"),
     *("elf-program-headers", "elf-load-data", "elf-load-size", "elf-load-code", "elf-load-order", "elf-load-alignment"),
-    *("elf-segment-data", "elf-section-table", "elf-section-data", "elf-interpreter", "elf-dynamic", "elf-program"),
-    *("elf-entry-point", "elf-code", "elf-entry-bytes", "elf-second-opinion"),
+    *("elf-segment-data", "elf-section-table", "elf-section-data", "elf-holes"),
+    *("elf-interpreter", "elf-dynamic", "elf-program", "elf-entry-point", "elf-code", "elf-entry-bytes"),
+    *("elf-dynamic-strings", "elf-dynamic-tables", "elf-dynamic-functions", "elf-hash", "elf-symbols"),
+    *("elf-section-symbols", "elf-versions", "elf-symbol-versions", "elf-relocations", "elf-segment-places"),
+    *("elf-notes", "elf-unwind", "elf-section-places", "elf-section-overlap", "elf-overlay"),
+    *("elf-libraries", "elf-glibc", "elf-libstdcxx", "elf-glibc-private", "elf-runpath"),
+    *("elf-pie", "elf-nx-stack", "elf-wx", "elf-relro", "elf-bind-now", "elf-canary", "elf-fortify", "elf-stripped"),
+    "elf-second-opinion",
 ]
 
 

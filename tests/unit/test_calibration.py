@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from buildproof import cli
-from buildproof.artifacts import examine
+from buildproof.artifacts import Expectation, examine
 from buildproof.calibration import LOADS, MANIFEST, show
 from buildproof.calibration.loads import Interval, Load
 from buildproof.calibration.project import load as program
@@ -75,7 +75,7 @@ def test_no_search_takes_the_calibration_for_a_project_of_the_users() -> None:
 def test_what_a_load_leaves_is_a_sound_executable(tmp_path: Any) -> None:
     path = tmp_path / "app"
     path.write_bytes(program.executable())
-    checks = examine(path, Target.LINUX_X86_64, "app").checks
+    checks = examine(path, Expectation(target=Target.LINUX_X86_64), "app").checks
     assert checks
     assert {check.status for check in checks} <= {CheckStatus.PASS, CheckStatus.NOT_APPLICABLE}
 

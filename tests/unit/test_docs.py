@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from buildproof import compose_refused
+from buildproof.check import rulebook
 from buildproof.compose import read_compose
 from buildproof.compose_limits import RLIMITS, UlimitTable
 from buildproof.compose_tables import BuilderTable, ComposeTable, ExtensionTable, ImageTable, ProfileTable
@@ -98,6 +99,11 @@ def test_the_documented_words_are_the_codes_words() -> None:
     assert all(f"`{target}`" in section("`x-buildproof`") for target in Target)
     assert all(f"`{name}`" in section("`ulimits`") for name in RLIMITS)
     assert all(f"`{suffix}`" in section("`source`") for suffix in ARCHIVE_SUFFIXES)
+
+
+def test_the_page_of_rules_is_the_codes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    assert page == rulebook() + "\n", "buildproof rules > docs/rules.md"
 
 
 def test_the_examples_are_valid(tmp_path: Path) -> None:

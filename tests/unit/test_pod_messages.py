@@ -527,6 +527,22 @@ def test_last_counters_after_the_containers_end_are_taken_in(bench: Bench) -> No
     assert ending.wall_s == pytest.approx(11.0)
 
 
+def test_a_gate_that_does_not_go_on_is_ended_and_leaves_nothing_proved(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(_container: str) -> None:
+        bench.say("build-gone")
+        bench.engine.ends, bench.engine.code = True, 137
+
+    bench.engine.ends = False
+    monkeypatch.setattr(bench.engine, "kill", kill)
+    bench.say("probe", HELLO)
+    bench.say("probe", state(final=True, command={"elapsed_s": 1.0}), at=101.0)
+    ending = bench.run()
+    assert str(ending.probe_lost).startswith("the shell around the command did not go on after it")
+    assert ending.exit_code == 137
+
+
 def test_a_container_that_does_not_end_is_an_engine_error(bench: Bench) -> None:
     bench.say("probe", state(final=True), at=101.0)
     with pytest.raises(EngineError, match="did not end within 60 s"):

@@ -54,6 +54,7 @@ def build(limits: Limits | None = None, *, fetch: str | None = None, user: str |
         time_limit_s=None,
         starts_in=None,
         glibc_baseline=None,
+        windows_baseline=None,
         toolchain={},
         profile="default",
         profiles={},

@@ -5,16 +5,18 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from buildproof.artifacts import elf, file, pe
-from buildproof.artifacts.content import Content, read_through
+from buildproof.artifacts.content import Content, holes_of, read_through
+from buildproof.artifacts.expectation import Expectation
 from buildproof.artifacts.file import Candidate
 from buildproof.artifacts.reader import Reader
-from buildproof.artifacts.rule import Rule, judge
+from buildproof.artifacts.rule import Aspect, Rule, judge
 from buildproof.evidence import Artifact, Check, CheckStatus
-from buildproof.targets import Format, Target
+from buildproof.targets import Format
 
 RULES: dict[Format | None, tuple[Rule[Any], ...]] = {None: file.RULES, Format.PE: pe.RULES, Format.ELF: elf.RULES}
 """Every rule: those for any file under None, then each format's own, in the order in which they are asked."""
@@ -22,8 +24,8 @@ RULES: dict[Format | None, tuple[Rule[Any], ...]] = {None: file.RULES, Format.PE
 _HEAD = 512
 
 
-def examine(path: Path, target: Target, name: str) -> Artifact:
-    """Judge the file at `path`, which a build for `target` calls `name`.
+def examine(path: Path, expected: Expectation, name: str) -> Artifact:
+    """Judge the file at `path`, which the build calls `name`, against what is `expected` of it.
 
     A file that is missing, unreadable or of another format has a failing check; nothing is raised for it, and the
     rules of the format are then not asked. The file is read once, whatever its size, and must not be cut by others
@@ -34,16 +36,17 @@ def examine(path: Path, target: Target, name: str) -> Artifact:
     try:
         with _opened(path) as opened:
             size = os.fstat(opened.fileno()).st_size
-            content = read_through(opened)
-            checks = _checks(opened, content, target)
+            holes = holes_of(opened.fileno(), size)
+            content = replace(read_through(opened, words=expected.target.binary_format is Format.PE), holes=holes)
+            checks = _checks(opened, content, expected)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        checks = judge(file.RULES, Candidate(target=target, unreadable=_reason(error)))[:1]
+        checks = judge(file.RULES, Candidate(expected=expected, unreadable=_reason(error)))[:1]
     return Artifact(
         path=name,
         size=size,
         sha256=content.sha256 if content else None,
-        format=target.binary_format,
-        machine=target.machine,
+        format=expected.target.binary_format,
+        machine=expected.target.machine,
         checks=checks,
     )
 
@@ -58,18 +61,19 @@ def _opened(path: Path) -> BinaryIO:
     raise OSError(f"it is a {kind}, not a file")
 
 
-def _checks(opened: BinaryIO, content: Content, target: Target) -> tuple[Check, ...]:
+def _checks(opened: BinaryIO, content: Content, expected: Expectation) -> tuple[Check, ...]:
     opened.seek(0)
-    checks = judge(file.RULES, Candidate(target=target, content=content, head=opened.read(_HEAD)))
-    if any(check.status is CheckStatus.FAIL for check in checks):
+    checks = judge(file.RULES, Candidate(expected=expected, content=content, head=opened.read(_HEAD)))
+    unreadable = {rule.id for rule in file.RULES if rule.aspect is Aspect.STRUCTURE}
+    if any(check.status is CheckStatus.FAIL and check.id in unreadable for check in checks):
         return checks
     with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         if len(mapped) != content.size:
             raise OSError(f"it changed while it was read, from {content.size} to {len(mapped)} bytes")
         reader = Reader(mapped)
-        if target.binary_format is Format.PE:
-            return checks + judge(pe.RULES, pe.PeImage(reader, content, target))
-        return checks + judge(elf.RULES, elf.ElfImage(reader, content, target))
+        if expected.target.binary_format is Format.PE:
+            return checks + judge(pe.RULES, pe.PeImage(reader, content, expected))
+        return checks + judge(elf.RULES, elf.ElfImage(reader, content, expected))
 
 
 def _reason(error: Exception) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from buildproof.artifacts.content import PAGE, Content
-from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
+from buildproof.artifacts.expectation import Expectation
+from buildproof.artifacts.reader import span
+from buildproof.artifacts.rule import CUT, REBUILD, Aspect, Problem, Rule
 from buildproof.evidence import CheckStatus
-from buildproof.targets import Format, Target
+from buildproof.targets import Format
 
 MAGIC = {Format.PE: b"MZ", Format.ELF: b"\x7fELF"}
 
@@ -35,9 +37,9 @@ _KNOWN_STARTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A path that ought to be a program for `target`. `unreadable` says why its content could not be had."""
+    """A path that ought to be what is `expected`. `unreadable` says why its content could not be had."""
 
-    target: Target
+    expected: Expectation
     unreadable: str | None = None
     content: Content | None = None
     head: bytes = b""
@@ -65,8 +67,28 @@ def _not_empty(candidate: Candidate) -> Iterator[Problem]:
         yield Problem(message="the file is empty", offset=0, expected="a program", actual="0 bytes")
 
 
+def hole_problem(content: Content, start: int, end: int, part: str) -> Problem | None:
+    """What a rule says where bytes of the file from `start` to `end`, which are those of `part`, were never written."""
+    hole = content.hole(start, end)
+    if hole is None:
+        return None
+    return Problem(
+        message=f"{len(hole)} bytes of {part} at {span(hole.start, hole.stop)} were never written: the file has a hole",
+        offset=hole.start,
+        expected="no hole in what is loaded",
+        actual=f"{len(hole)} bytes",
+        status=CheckStatus.WARNING,
+    )
+
+
+HOLE_MEND = (
+    "A file that was given its size first and was not written to its end looks like this. A file system that stores "
+    "zeros as holes makes them too: link it again on a disk with space and compare."
+)
+
+
 def _format(candidate: Candidate) -> Iterator[Problem]:
-    expected = candidate.target.binary_format
+    expected = candidate.expected.target.binary_format
     if candidate.head.startswith(MAGIC[expected]):
         return
     kind = kind_of(candidate.head)
@@ -78,6 +100,20 @@ def _format(candidate: Candidate) -> Iterator[Problem]:
         actual=candidate.head[: len(MAGIC[expected])].hex(" "),
         mend=REBUILD if kind == "zeros" else None,
     )
+
+
+def _size(candidate: Candidate) -> Iterator[Problem]:
+    most = candidate.expected.size
+    if most is not None and candidate.content is not None and candidate.content.size > most:
+        yield Problem(
+            message=f"the file has {candidate.content.size} bytes, and the project allows {most}",
+            expected=f"up to {most}",
+            actual=str(candidate.content.size),
+        )
+
+
+def _no_budget(candidate: Candidate) -> str | None:
+    return None if candidate.expected.size is not None else "the project sets no limit"
 
 
 def _tail(candidate: Candidate) -> Iterator[Problem]:
@@ -128,5 +164,15 @@ RULES: tuple[Rule[Candidate], ...] = (
         "and so does deliberate padding: link it again on a disk with space and compare.",
         judge=_tail,
         needs=("file-format",),
+    ),
+    Rule(
+        id="file-size",
+        title="the file is not larger than the project allows",
+        source="buildproof.toml, [[build]] size-limit",
+        mend="See what grew: symbols (strip), debug information, another dependency, resources; or raise the limit.",
+        judge=_size,
+        applies=_no_budget,
+        needs=("file-present",),
+        aspect=Aspect.HARDENING,
     ),
 )

@@ -13,13 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from typing import Generic, TypeVar
 
-from buildproof.artifacts.reader import OutOfFileError, span
+from buildproof.artifacts.reader import MisplacedError, OutOfFileError, span
 from buildproof.evidence import Check, CheckStatus
+from buildproof.hardening import Hardening
 
 Subject = TypeVar("Subject")
+
+
+class Aspect(StrEnum):
+    """What a rule is about: is the file whole, does it find what it needs, is it hard to attack?"""
+
+    STRUCTURE = "structure"
+    DEPENDENCIES = "dependencies"
+    HARDENING = "hardening"
+
 
 CUT = (
     "The file was cut short, typically by a full disk or by a link or copy that was interrupted; "
@@ -53,9 +64,9 @@ def always(_: object) -> str | None:
 class Rule(Generic[Subject]):
     """One thing that a file must be, told as a claim in `title`, with the place where `source` says so.
 
-    `judge` yields what breaks the rule, and nothing where it holds. It may read outside the file: that is a problem
-    like any other. `applies` gives the reason why the rule has nothing to say about this file, or None.
-    `mend` is the next step for the person who built the file: one or two sentences.
+    `judge` yields what breaks the rule, and nothing where it holds. It may read outside the file, or at addresses that
+    nothing backs: those are problems like any other. `applies` gives the reason why the rule has nothing to say about
+    this file, or None. `mend` is the next step for the person who built the file: one or two sentences.
     """
 
     id: str
@@ -65,6 +76,8 @@ class Rule(Generic[Subject]):
     judge: Callable[[Subject], Iterable[Problem]]
     applies: Callable[[Subject], str | None] = always
     needs: tuple[str, ...] = ()
+    aspect: Aspect = Aspect.STRUCTURE
+    level: Hardening | None = None  # the first that asks for it, of a rule about hardening
 
 
 def judge(rules: Sequence[Rule[Subject]], subject: Subject) -> tuple[Check, ...]:
@@ -91,6 +104,8 @@ def _ask(rule: Rule[Subject], subject: Subject) -> Check:
         problems.extend(islice(rule.judge(subject), _MOST_PROBLEMS))
     except OutOfFileError as error:
         problems.insert(0, _outside(error))
+    except MisplacedError as error:
+        problems.insert(0, _misplaced(error))
     if not problems:
         return Check(id=rule.id, status=CheckStatus.PASS, message=rule.title)
     worst = next((problem for problem in problems if problem.status is CheckStatus.FAIL), problems[0])
@@ -113,6 +128,16 @@ def _outside(error: OutOfFileError) -> Problem:
         expected=f"at least {error.offset + error.length} bytes",
         actual=f"{error.size} bytes",
         mend=CUT,
+    )
+
+
+def _misplaced(error: MisplacedError) -> Problem:
+    where = span(error.address, error.address + error.length)
+    return Problem(
+        message=f"{error.what} is declared at {where} in memory, {error.trouble}",
+        expected="an address for which the file has the bytes",
+        actual=where,
+        mend=REBUILD,
     )
 
 

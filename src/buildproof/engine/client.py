@@ -23,6 +23,7 @@ from buildproof.engine.failure import CALL_TIMEOUT_S, rlimits_told_apart, told_a
 from buildproof.engine.spec import ContainerSpec, ContainerState
 from buildproof.errors import EngineError
 from buildproof.facts import EngineFacts
+from buildproof.patience import patient
 
 _LAST_OUTPUT_S = 10
 
@@ -45,7 +46,7 @@ class Engine:
                     settings["base_url"] = context.Host
         address = settings.get("base_url", "the default socket")
         with told_as(f"say its version at {address}"):
-            return cls(docker.APIClient(version="auto", timeout=CALL_TIMEOUT_S, **settings))
+            return cls(docker.APIClient(version="auto", timeout=round(patient(CALL_TIMEOUT_S)), **settings))
 
     def __enter__(self) -> Self:
         return self
@@ -141,6 +142,16 @@ class Engine:
         with told_as(f"tag {reference}"):
             self._api.tag(reference, repository, tag, force=True)
 
+    def save(self, references: list[str]) -> Iterator[bytes]:
+        """Images with all their layers as `docker save` writes them: one tar, each layer once."""
+        with told_as(f"save the images {', '.join(references)}"):
+            url = f"{self._api.base_url}/v{self._api.api_version}/images/get"
+            with self._api.get(
+                url, params={"names": references}, stream=True, timeout=patient(CALL_TIMEOUT_S)
+            ) as response:
+                response.raise_for_status()
+                yield from response.iter_content(1 << 20)
+
     # -- containers ---------------------------------------------------------------------------------
 
     def create(self, spec: ContainerSpec) -> str:
@@ -161,6 +172,7 @@ class Engine:
                     "AttachStdout": True,
                     "AttachStderr": True,
                     "Tty": False,
+                    "ExposedPorts": {f"{port}/tcp": {} for port in spec.loopback_ports},
                     "HostConfig": self._host_config(spec),
                 },
                 name=spec.name,
@@ -194,6 +206,9 @@ class Engine:
             ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in limits.rlimits.items()] or None,
             tmpfs=dict(limits.tmpfs) or None,
             mounts=mounts or None,
+            devices=[f"{device}:{device}:rwm" for device in spec.devices] or None,
+            port_bindings=dict.fromkeys(spec.loopback_ports, ("127.0.0.1", None)) or None,
+            volumes_from=[f"{spec.volumes_of}:ro"] if spec.volumes_of else None,
             log_config=None if spec.keep_log else LogConfig(type="none"),
         )
         if spec.host_cgroup_namespace:
@@ -224,6 +239,19 @@ class Engine:
             oom_flag=bool(state["OOMKilled"]),
             error=str(state.get("Error") or ""),
         )
+
+    def loopback_port(self, container: str, port: int) -> int:
+        """The port of the engine's loopback address that leads to a running container's `port`."""
+        with told_as(f"inspect container {container[:12]}"):
+            bound = self._api.inspect_container(container)["NetworkSettings"]["Ports"].get(f"{port}/tcp")
+        if not bound:
+            raise EngineError(f"port {port} of container {container[:12]} is not published")
+        return int(bound[0]["HostPort"])
+
+    def logs(self, container: str) -> bytes:
+        """What a container has printed so far; it must have been created with `keep_log`."""
+        with told_as(f"read the log of container {container[:12]}"):
+            return bytes(self._api.logs(container))
 
     def wait(self, container: str, timeout_s: float) -> int | None:
         """The exit code, or None when the container still runs after `timeout_s`."""
@@ -274,7 +302,7 @@ class Engine:
         """Whether a path exists in a container, running or not."""
         with told_as(f"look for {path} in container {container[:12]}"):
             url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
-            response = self._api.head(url, params={"path": path}, timeout=CALL_TIMEOUT_S)
+            response = self._api.head(url, params={"path": path}, timeout=patient(CALL_TIMEOUT_S))
             if response.status_code == 404:
                 return False
             response.raise_for_status()

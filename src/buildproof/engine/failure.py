@@ -12,6 +12,7 @@ import requests
 import urllib3
 
 from buildproof.errors import EngineError
+from buildproof.patience import patient
 
 CALL_TIMEOUT_S = 60
 _NO_ENGINE = (
@@ -47,7 +48,9 @@ def told_as(doing: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         raise EngineError(f"the engine refused to {doing}: {error.explanation or error}") from error
     except requests.exceptions.ReadTimeout as error:
-        raise EngineError(f"the engine did not answer within {CALL_TIMEOUT_S} s when asked to {doing}") from error
+        raise EngineError(
+            f"the engine did not answer within {patient(CALL_TIMEOUT_S):.0f} s when asked to {doing}"
+        ) from error
     except (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise EngineError(
             f"the engine cannot be reached to {doing}: {_root_cause(error)}", next_step=_NO_ENGINE

@@ -21,6 +21,7 @@ from buildproof.in_force import compare
 from buildproof.limits import Limits, LimitState
 from buildproof.logs import Log
 from buildproof.observation import Observation
+from buildproof.patience import patient
 from buildproof.pod.gate import gate_argv
 from buildproof.pod.probe import probe_spec, put_probe
 from buildproof.pod.seccomp import namespaces_allowed
@@ -119,7 +120,7 @@ class Pod:
     def _create(self) -> None:
         spec = self._spec
         marks = labels.of("probe", run=spec.run_id, build=spec.build_id)
-        deadline_s = spec.time_limit_s + PROBE_DEADLINE_GRACE_S
+        deadline_s = spec.time_limit_s + patient(PROBE_DEADLINE_GRACE_S)
         self._probe = self._engine.create(probe_spec(spec.probe_image, deadline_s=deadline_s, marks=marks))
         put_probe(self._engine, self._probe)
         self._build = self._create_build()
@@ -154,6 +155,16 @@ class Pod:
                     self._engine.remove(container)
 
     @property
+    def container(self) -> str:
+        """The build container's id, for those who want to look into its volumes."""
+        return self._build
+
+    @property
+    def image(self) -> str:
+        """The builder's image."""
+        return self._spec.image
+
+    @property
     def running_s(self) -> float | None:
         """Seconds since the command was let go; None before that."""
         return None if self._began is None else time.monotonic() - self._began
@@ -172,12 +183,14 @@ class Pod:
         """Start both containers, the build held at its gate, and read the limits back from the kernel."""
         self._probe_line = self._attach(self._probe, self._read_probe)
         self._engine.start(self._probe)
-        self._expect(lambda: self.observation.hello is not None, HELLO_S, "the probe did not report")
+        self._expect(lambda: self.observation.hello is not None, patient(HELLO_S), "the probe did not report")
         self._start_build()
-        self._expect(lambda: self._gate_reached, GATE_S, "the build container did not reach its gate")
+        self._expect(lambda: self._gate_reached, patient(GATE_S), "the build container did not reach its gate")
         self._tell_probe(do="watch", container=self._build)
         self._tell_probe(do="limits")
-        self._expect(lambda: self.observation.limits is not None, HELLO_S, "the probe did not report the limits")
+        self._expect(
+            lambda: self.observation.limits is not None, patient(HELLO_S), "the probe did not report the limits"
+        )
         report = self.observation.limits or {}
         if not report.get("found"):
             raise EngineError(
@@ -296,7 +309,7 @@ class Pod:
     def run(self) -> Ending:
         """Let the command go and follow it to its end, or to a limit of the harness."""
         self._tell_probe(do="go")
-        self._expect(lambda: self.observation.started, HELLO_S, "the probe did not start its clock")
+        self._expect(lambda: self.observation.started, patient(HELLO_S), "the probe did not start its clock")
         self._began = time.monotonic()
         self._build_line.send(b"\n")
         stopped = self._follow()
@@ -305,13 +318,10 @@ class Pod:
         if stopped is None:
             with contextlib.suppress(EngineError):  # the gate may be dead already: then the container ends by itself
                 self._build_line.send(b"\n")
-            if self._gate_was_killed():
-                probe_lost = (
-                    f"the shell around the command was killed {wall_s:.1f} s into the build, before it had ended"
-                )
-        else:
-            if stopped is Stop.PROBE_LOST:
-                probe_lost = self._how_it_was_lost(wall_s)
+            probe_lost = self._what_became_of_the_gate(wall_s)
+        elif stopped is Stop.PROBE_LOST:
+            probe_lost = self._how_it_was_lost(wall_s)
+        if stopped or probe_lost:
             self._engine.kill(self._build)
         state = self._await_end()
         own_end = stopped is None and not state.running
@@ -323,6 +333,14 @@ class Pod:
             oom_flag=state.oom_flag,
             probe_lost=probe_lost,
         )
+
+    def _what_became_of_the_gate(self, wall_s: float) -> str | None:
+        """What a build did to its gate, if it did something; waits for the container's end."""
+        if self._gate_was_killed():
+            return f"the shell around the command was killed {wall_s:.1f} s into the build, before it had ended"
+        if not self._has_ended():
+            return "the shell around the command did not go on after it: something in the build stopped it"
+        return None
 
     def _gate_was_killed(self) -> bool:
         """Whether the gate died first: then the probe saw no end of the command, and nobody knows what it still did.
@@ -351,7 +369,7 @@ class Pod:
             if kind == "log":
                 heard = now
             elif kind == "build-gone":
-                ending = now + LAST_COUNTERS_S
+                ending = now + patient(LAST_COUNTERS_S)
             if self._probe_gone or heartbeat.is_lost(now, heard=kind == "probe"):
                 return Stop.PROBE_LOST
             if self.on_progress:
@@ -368,16 +386,19 @@ class Pod:
         """Have the counters read once more before the build is killed."""
         at_s = self.observation.state.get("at_s")
         self._tell_probe(do="sum-up")
-        deadline = time.monotonic() + LAST_COUNTERS_S
+        deadline = time.monotonic() + patient(LAST_COUNTERS_S)
         while self.observation.state.get("at_s") == at_s and self._next(deadline):
             pass
         return reason
 
-    def _await_end(self) -> ContainerState:
-        """Wait until the container is over and its last output was taken in."""
-        deadline = time.monotonic() + ENDING_S
+    def _has_ended(self) -> bool:
+        """Wait until the container is over and its last output was taken in; False when that took too long."""
+        deadline = time.monotonic() + patient(ENDING_S)
         while not self._build_gone and self._next(deadline):
             pass
-        if not self._build_gone or self._engine.wait(self._build, ENDING_S) is None:
-            raise EngineError(f"the build container did not end within {ENDING_S:.0f} s of being told to")
+        return self._build_gone and self._engine.wait(self._build, patient(ENDING_S)) is not None
+
+    def _await_end(self) -> ContainerState:
+        if not self._has_ended():
+            raise EngineError(f"the build container did not end within {patient(ENDING_S):.0f} s of being told to")
         return self._engine.state(self._build)

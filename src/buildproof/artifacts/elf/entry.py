@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from buildproof.artifacts.content import PAGE
 from buildproof.artifacts.elf.image import SHF_EXECINSTR, ElfImage, Segment
+from buildproof.artifacts.expectation import Kind
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 
@@ -22,6 +23,8 @@ def _entry_segment(image: ElfImage) -> Segment | None:
 def _entry_point(image: ElfImage) -> Iterator[Problem]:
     entry = image.header.entry
     segment = _entry_segment(image)
+    if entry == 0 and image.expected.kind is Kind.LIBRARY:
+        return
     if entry == 0:
         trouble, expected = "the file has no entry point", "an address in executable code"
     elif segment is None:
@@ -63,7 +66,7 @@ def _code(image: ElfImage) -> Iterator[Problem]:
 
 def _entry_bytes(image: ElfImage) -> Iterator[Problem]:
     segment = _entry_segment(image)
-    if segment is None:
+    if segment is None or not image.header.entry:
         return
     start = segment.offset + image.header.entry - segment.vaddr
     end = min(start + ENTRY_BYTES, segment.file_end)

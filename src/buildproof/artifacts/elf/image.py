@@ -12,12 +12,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 from buildproof.artifacts.content import Content
-from buildproof.artifacts.reader import Reader
+from buildproof.artifacts.expectation import Expectation
+from buildproof.artifacts.reader import MisplacedError, Reader
 from buildproof.targets import Target
 
 CLASS_32, CLASS_64 = 1, 2
-PF_X = 1
-SHF_EXECINSTR = 4
+PF_X, PF_W = 1, 2
+DF_BIND_NOW, DF_1_NOW = 8, 1
+SHF_ALLOC, SHF_EXECINSTR, SHF_TLS = 2, 4, 0x400
+LONGEST_NAME = 65536  # bytes: mangled names of C++ templates and Rust generics reach some thousands
 
 _HEADER = {CLASS_32: struct.Struct("<16sHHIIIIIHHHHHH"), CLASS_64: struct.Struct("<16sHHIQQQIHHHHHH")}
 _SEGMENT = {CLASS_32: struct.Struct("<IIIIIIII"), CLASS_64: struct.Struct("<IIQQQQQQ")}
@@ -54,8 +57,10 @@ class SectionType(IntEnum):
     """sh_type, where a rule asks for it."""
 
     NULL = 0
+    SYMTAB = 2
     STRTAB = 3
     NOBITS = 8
+    DYNSYM = 11
 
 
 class DynamicTag(IntEnum):
@@ -63,7 +68,47 @@ class DynamicTag(IntEnum):
 
     NULL = 0
     NEEDED = 1
+    PLTRELSZ = 2
+    PLTGOT = 3
+    HASH = 4
+    STRTAB = 5
+    SYMTAB = 6
+    RELA = 7
+    RELASZ = 8
+    RELAENT = 9
+    STRSZ = 10
+    SYMENT = 11
+    INIT = 12
+    FINI = 13
+    SONAME = 14
+    RPATH = 15
+    REL = 17
+    RELSZ = 18
+    RELENT = 19
+    PLTREL = 20
+    TEXTREL = 22
+    JMPREL = 23
+    BIND_NOW = 24
+    INIT_ARRAY = 25
+    FINI_ARRAY = 26
+    INIT_ARRAYSZ = 27
+    FINI_ARRAYSZ = 28
+    RUNPATH = 29
+    FLAGS = 30
+    PREINIT_ARRAY = 32
+    PREINIT_ARRAYSZ = 33
+    RELRSZ = 35
+    RELR = 36
+    RELRENT = 37
+    GNU_HASH = 0x6FFFFEF5
+    VERSYM = 0x6FFFFFF0
+    RELACOUNT = 0x6FFFFFF9
+    RELCOUNT = 0x6FFFFFFA
     FLAGS_1 = 0x6FFFFFFB
+    VERDEF = 0x6FFFFFFC
+    VERDEFNUM = 0x6FFFFFFD
+    VERNEED = 0x6FFFFFFE
+    VERNEEDNUM = 0x6FFFFFFF
 
 
 class Header(NamedTuple):
@@ -112,6 +157,16 @@ class Segment(NamedTuple):
         """PF_X."""
         return bool(self.flags & PF_X)
 
+    @property
+    def writable(self) -> bool:
+        """PF_W."""
+        return bool(self.flags & PF_W)
+
+    @property
+    def memory_end(self) -> int:
+        """Address behind the segment."""
+        return self.vaddr + self.memsz
+
 
 class Section(NamedTuple):
     """Elf32_Shdr or Elf64_Shdr."""
@@ -120,6 +175,7 @@ class Section(NamedTuple):
     position: int  # of this header in the file
     type: int
     flags: int
+    address: int
     offset: int
     size: int
     link: int
@@ -136,10 +192,11 @@ class Section(NamedTuple):
 class ElfImage:
     """One ELF file: its bytes and what its headers say, in the class that it states."""
 
-    def __init__(self, reader: Reader, content: Content, target: Target) -> None:
+    def __init__(self, reader: Reader, content: Content, expected: Expectation) -> None:
         self.reader = reader
         self.content = content
-        self.target = target
+        self.expected = expected
+        self.target: Target = expected.target
 
     @cached_property
     def ident(self) -> bytes:
@@ -206,7 +263,8 @@ class ElfImage:
         layout, start = _SECTION[self.ident[4]], self.header.shoff
         entries = self.reader.table(layout, start, self.section_count, "the section header table")
         return tuple(
-            Section(index, start + index * layout.size, e[1], e[2], e[4], e[5], e[6]) for index, e in enumerate(entries)
+            Section(index, start + index * layout.size, e[1], e[2], e[3], e[4], e[5], e[6])
+            for index, e in enumerate(entries)
         )
 
     @property
@@ -224,3 +282,73 @@ class ElfImage:
         layout = _DYNAMIC[self.ident[4]]
         entries = self.reader.table(layout, segment.offset, segment.filesz // layout.size, "the dynamic section")
         return tuple((int(tag), int(value)) for tag, value in entries)
+
+    @cached_property
+    def tags(self) -> dict[int, int]:
+        """The first value of each tag in front of the final DT_NULL."""
+        found: dict[int, int] = {}
+        for tag, value in self.dynamic:
+            if tag == DynamicTag.NULL:
+                break
+            found.setdefault(tag, value)
+        return found
+
+    @property
+    def bind_now(self) -> bool:
+        """Whether ld.so resolves every function before the program starts: DT_BIND_NOW, DF_BIND_NOW or DF_1_NOW."""
+        now = self.tags.get(DynamicTag.FLAGS, 0) & DF_BIND_NOW or self.tags.get(DynamicTag.FLAGS_1, 0) & DF_1_NOW
+        return DynamicTag.BIND_NOW in self.tags or bool(now)
+
+    def values(self, tag: DynamicTag) -> list[int]:
+        """All values of a tag that may come several times, in order."""
+        return [value for found, value in self.dynamic_entries if found == tag]
+
+    @cached_property
+    def dynamic_entries(self) -> tuple[tuple[int, int], ...]:
+        """Tag and value of the entries in front of the final DT_NULL."""
+        end = next((index for index, (tag, _) in enumerate(self.dynamic) if tag == DynamicTag.NULL), len(self.dynamic))
+        return self.dynamic[:end]
+
+    @property
+    def word(self) -> int:
+        """Bytes of an address."""
+        return 4 if self.ident[4] == CLASS_32 else 8
+
+    def backed(self, address: int, length: int, what: str) -> int:
+        """File offset of the `length` bytes at `address`, all of which have to come from the file by one PT_LOAD.
+
+        Raises MisplacedError where they do not.
+        """
+        for load in self.loads:
+            if load.vaddr <= address < load.memory_end:
+                if address + length > load.vaddr + load.filesz:
+                    raise MisplacedError(what, address, length, f"for which the file has no bytes in {load}")
+                return load.offset + address - load.vaddr
+        raise MisplacedError(what, address, length, "where no PT_LOAD segment is")
+
+    def backed_size(self, address: int) -> int:
+        """How many bytes the file has from `address` on, in the same PT_LOAD."""
+        sizes = (load.vaddr + load.filesz - address for load in self.loads if load.vaddr <= address < load.memory_end)
+        return max(0, next(sizes, 0))
+
+    def spans(self, *, executable: bool = False, writable: bool = False) -> list[tuple[int, int]]:
+        """The PT_LOAD segments' ranges of addresses: all of them, or those that can be executed or written."""
+        return [
+            (load.vaddr, load.memory_end)
+            for load in self.loads
+            if (load.executable or not executable) and (load.writable or not writable)
+        ]
+
+    @cached_property
+    def strings(self) -> tuple[int, int]:
+        """Offset and size of the dynamic string table; MisplacedError where it is not in the file."""
+        size = self.tags.get(DynamicTag.STRSZ, 0)
+        return self.backed(self.tags.get(DynamicTag.STRTAB, 0), size, "the dynamic string table"), size
+
+    def string(self, index: int, what: str) -> str:
+        """A string of the dynamic string table; MisplacedError where there is none."""
+        start, size = self.strings
+        raw = self.reader.text(start + index, start + min(size, index + LONGEST_NAME)) if index < size else None
+        if raw is None:
+            raise MisplacedError(what, index, 0, f"of the dynamic string table, which has {size} bytes")
+        return raw.decode("utf-8", "backslashreplace")

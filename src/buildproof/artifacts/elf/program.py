@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildproof.artifacts.elf.image import CLASS_32, DynamicTag, ElfImage, ObjectType, SegmentType
+from buildproof.artifacts.expectation import Kind
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 from buildproof.evidence import CheckStatus
@@ -105,6 +106,10 @@ def _dynamic(image: ElfImage) -> Iterator[Problem]:
         )
 
 
+def _no_program(image: ElfImage) -> str | None:
+    return "a library is expected" if image.expected.kind is Kind.LIBRARY else None
+
+
 def _program(image: ElfImage) -> Iterator[Problem]:
     if image.segment(SegmentType.INTERP):
         return
@@ -152,6 +157,7 @@ RULES: tuple[Rule[ElfImage], ...] = (
         mend="Look at the artifact's path and at the linker's options: -shared and a cdylib make libraries, "
         "and -shared together with -pie makes neither.",
         judge=_program,
+        applies=_no_program,
         needs=("elf-type", "elf-dynamic"),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildproof.artifacts.elf.image import CLASS_64, ElfImage, SectionType
+from buildproof.artifacts.file import HOLE_MEND, hole_problem
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
 
@@ -60,6 +61,14 @@ def _data(image: ElfImage) -> Iterator[Problem]:
             )
 
 
+def _holes(image: ElfImage) -> Iterator[Problem]:
+    # Sections and not segments: GNU ld leaves holes between the sections of a segment that it pads to huge pages.
+    for section in image.sections:
+        problem = hole_problem(image.content, section.offset, section.offset + section.file_size, str(section))
+        if problem:
+            yield problem
+
+
 RULES: tuple[Rule[ElfImage], ...] = (
     Rule(
         id="elf-section-table",
@@ -78,5 +87,14 @@ RULES: tuple[Rule[ElfImage], ...] = (
         judge=_data,
         applies=no_sections,
         needs=("elf-section-table",),
+    ),
+    Rule(
+        id="elf-holes",
+        title="no section has a hole in the file",
+        source="lseek(2): SEEK_HOLE; buildproof, measured on what GNU ld and lld write",
+        mend=HOLE_MEND,
+        judge=_holes,
+        applies=no_sections,
+        needs=("elf-section-data",),
     ),
 )

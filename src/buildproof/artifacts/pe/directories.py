@@ -1,17 +1,14 @@
-"""What the headers point to: data directories, certificates, COFF symbols. What stands in them is for later rules."""
+"""Where the data directories are. What stands in them is for the rules that walk them."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
-from buildproof.artifacts.pe.image import CERTIFICATE_TABLE, Directory, PeImage
+from buildproof.artifacts.pe.image import CERTIFICATE_TABLE, IMPORT, Directory, PeImage
 from buildproof.artifacts.reader import span
-from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
+from buildproof.artifacts.rule import REBUILD, Problem, Rule
 
-_SYMBOL_SIZE = 18
-_IMPORT_TABLE, _IMPORT_DESCRIPTOR_SIZE = 1, 20
-_U32 = struct.Struct("<I")
+_IMPORT_DESCRIPTOR_SIZE = 20
 
 
 def _mapped(image: PeImage) -> list[Directory]:
@@ -48,7 +45,7 @@ def _directory_data(image: PeImage) -> Iterator[Problem]:
     for entry in _mapped(image):
         section = image.section_at(entry.rva)
         # An import table without room for a descriptor and the null one behind it says: no imports (ntdll.dll).
-        if section is None or (entry.number == _IMPORT_TABLE and entry.size < 2 * _IMPORT_DESCRIPTOR_SIZE):
+        if section is None or (entry.number == IMPORT and entry.size < 2 * _IMPORT_DESCRIPTOR_SIZE):
             continue
         start = section.pointer_to_raw_data + entry.rva - section.virtual_address
         end = min(start + entry.size, section.raw_end)
@@ -83,26 +80,6 @@ def _certificates(image: PeImage) -> Iterator[Problem]:
     image.reader.require(entry.rva, entry.size, "the certificate table (the signature)")
 
 
-def _no_symbols(image: PeImage) -> str | None:
-    return None if image.coff.pointer_to_symbol_table else "the image has no COFF symbol table"
-
-
-def _symbol_table(image: PeImage) -> Iterator[Problem]:
-    start = image.coff.pointer_to_symbol_table
-    strings = start + image.coff.number_of_symbols * _SYMBOL_SIZE
-    image.reader.require(start, strings - start, f"the COFF symbol table ({image.coff.number_of_symbols} symbols)")
-    size = image.reader.unpack(_U32, strings, "the COFF string table")[0]
-    if size < _U32.size:
-        yield Problem(
-            message=f"the COFF string table at {strings:#x} gives its own size as {size}",
-            offset=strings,
-            expected="at least 4",
-            actual=str(size),
-        )
-    else:
-        image.reader.require(strings, size, "the COFF string table")
-
-
 RULES: tuple[Rule[PeImage], ...] = (
     Rule(
         id="pe-directories",
@@ -120,7 +97,7 @@ RULES: tuple[Rule[PeImage], ...] = (
         mend=REBUILD,
         judge=_directory_data,
         applies=_no_mapped,
-        needs=("pe-directories", "pe-section-data"),
+        needs=("pe-directories", "pe-section-overlap"),
     ),
     Rule(
         id="pe-certificates",
@@ -129,15 +106,6 @@ RULES: tuple[Rule[PeImage], ...] = (
         mend="Sign the file again, as the last step: whatever changes it afterwards breaks the signature.",
         judge=_certificates,
         applies=_no_certificate,
-        needs=("pe-section-data",),
-    ),
-    Rule(
-        id="pe-symbol-table",
-        title="the COFF symbol and string tables lie inside the file",
-        source='Microsoft PE format, "COFF Symbol Table" and "COFF String Table"',
-        mend=CUT,
-        judge=_symbol_table,
-        applies=_no_symbols,
         needs=("pe-section-data",),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildproof.artifacts.content import PAGE
+from buildproof.artifacts.expectation import Kind
 from buildproof.artifacts.pe.image import PeImage, Section
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
@@ -17,6 +18,8 @@ ENTRY_BYTES = 16
 def _entry_point(image: PeImage) -> Iterator[Problem]:
     entry = image.optional.address_of_entry_point
     section = image.section_at(entry)
+    if entry == 0 and image.expected.kind is Kind.LIBRARY:
+        return
     if entry == 0:
         trouble, expected = "the image has no entry point", "an address in executable code"
     elif section is None:
@@ -64,7 +67,7 @@ def _code_size(section: Section) -> int:
 def _entry_bytes(image: PeImage) -> Iterator[Problem]:
     entry = image.optional.address_of_entry_point
     section = image.section_at(entry)
-    if section is None:
+    if section is None or not entry:
         return
     start = section.pointer_to_raw_data + entry - section.virtual_address
     end = min(start + ENTRY_BYTES, section.raw_end)

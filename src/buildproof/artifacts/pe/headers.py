@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from buildproof.artifacts.expectation import Kind
 from buildproof.artifacts.pe.image import DIRECTORY_NAMES, PE32, PE32_PLUS, SIGNATURE, PeImage
 from buildproof.artifacts.reader import is_power_of_two
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
@@ -96,7 +97,16 @@ def _characteristics(image: PeImage) -> Iterator[Problem]:
             actual=f"{flags:#06x}",
             mend="Look for errors of the linker in the build's log, and for -r or --noinhibit-exec among its options.",
         )
-    if flags & (_DLL | _SYSTEM):
+    if image.expected.kind is Kind.LIBRARY:
+        if not flags & _DLL:
+            yield Problem(
+                message="the file is a program, where a DLL is expected",
+                offset=offset,
+                expected="0x2000 set",
+                actual=f"{flags:#06x}",
+                mend="Look at the artifact's path, and for -shared or the crate type cdylib in the build.",
+            )
+    elif flags & (_DLL | _SYSTEM):
         kind = "a DLL" if flags & _DLL else "a system file (a driver)"
         yield Problem(
             message=f"the file is {kind}, where a program is expected",
@@ -134,7 +144,7 @@ def _alignment(image: PeImage) -> Iterator[Problem]:
 
 def _subsystem(image: PeImage) -> Iterator[Problem]:
     subsystem = image.optional.subsystem
-    if subsystem not in (2, 3):
+    if subsystem not in (2, 3) and not (subsystem == 1 and image.expected.kind is Kind.LIBRARY):
         yield Problem(
             message=f"the subsystem is {_SUBSYSTEMS.get(subsystem, 'unknown')}",
             offset=image.optional_offset + 68,
@@ -187,7 +197,7 @@ RULES: tuple[Rule[PeImage], ...] = (
     ),
     Rule(
         id="pe-characteristics",
-        title="the file says that it is an executable image, and a program rather than a DLL",
+        title="the file says that it is an executable image, and whether it is a program or a DLL",
         source=_SPEC + '"Characteristics"',
         mend="Look at the artifact's path and at the linker's options: -shared, -mdll and a cdylib make DLLs.",
         judge=_characteristics,
@@ -204,7 +214,7 @@ RULES: tuple[Rule[PeImage], ...] = (
     ),
     Rule(
         id="pe-subsystem",
-        title="the subsystem is Windows GUI or Windows console",
+        title="the subsystem is Windows GUI or Windows console, or native in a library",
         source=_SPEC + '"Windows Subsystem"',
         mend="Link with -Wl,--subsystem,console or -Wl,--subsystem,windows (Rust: #![windows_subsystem]).",
         judge=_subsystem,

@@ -11,13 +11,18 @@ from functools import cached_property
 from typing import NamedTuple
 
 from buildproof.artifacts.content import Content
-from buildproof.artifacts.reader import Reader, align_up
+from buildproof.artifacts.expectation import Expectation
+from buildproof.artifacts.reader import MisplacedError, Reader, align_up
 from buildproof.targets import Target
 
 PE32, PE32_PLUS = 0x10B, 0x20B
 SIGNATURE = b"PE\0\0"
 DOS_HEADER_SIZE = 64
-CERTIFICATE_TABLE = 4  # number of the one data directory that is addressed by file offset, not by RVA
+
+# Numbers of data directories. The certificate table alone is addressed by file offset, not by RVA.
+EXPORT, IMPORT, RESOURCE, EXCEPTION, CERTIFICATE_TABLE, RELOCATION, DEBUG = range(7)
+TLS, LOAD_CONFIG, IMPORT_ADDRESS, DELAY_IMPORT = 9, 10, 12, 13
+LONGEST_NAME = 4096  # bytes of a DLL's or a symbol's name: GNU ld and MSVC make no longer ones
 
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
@@ -52,7 +57,10 @@ class OptionalHeader(NamedTuple):
     file_alignment: int
     size_of_image: int
     size_of_headers: int
+    checksum: int
     subsystem: int
+    dll_characteristics: int
+    subsystem_version: tuple[int, int]
     number_of_rva_and_sizes: int
 
 
@@ -101,6 +109,11 @@ class Section(NamedTuple):
         return self.virtual_size or self.size_of_raw_data
 
     @property
+    def writable(self) -> bool:
+        """IMAGE_SCN_MEM_WRITE."""
+        return bool(self.characteristics & 0x80000000)
+
+    @property
     def executable(self) -> bool:
         """IMAGE_SCN_MEM_EXECUTE."""
         return bool(self.characteristics & 0x20000000)
@@ -121,10 +134,11 @@ DIRECTORY_NAMES = (
 class PeImage:
     """One PE file: its bytes and what its headers say."""
 
-    def __init__(self, reader: Reader, content: Content, target: Target) -> None:
+    def __init__(self, reader: Reader, content: Content, expected: Expectation) -> None:
         self.reader = reader
         self.content = content
-        self.target = target
+        self.expected = expected
+        self.target: Target = expected.target
 
     @cached_property
     def signature_offset(self) -> int:
@@ -167,7 +181,10 @@ class PeImage:
             file_alignment=rest[2],
             size_of_image=rest[10],
             size_of_headers=rest[11],
+            checksum=rest[12],
             subsystem=rest[13],
+            dll_characteristics=rest[14],
+            subsystem_version=(rest[7], rest[8]),
             number_of_rva_and_sizes=rest[20],
         )
 
@@ -205,12 +222,63 @@ class PeImage:
 
     def section_at(self, rva: int) -> Section | None:
         """The section whose memory, up to its last page's end, holds this address."""
-        alignment = self.optional.section_alignment
-        for section in self.sections:
-            start = section.virtual_address
-            if start <= rva < start + align_up(section.memory_size, alignment):
+        for start, end, section in self._places:
+            if start <= rva < end:
                 return section
         return None
+
+    @cached_property
+    def _places(self) -> list[tuple[int, int, Section]]:
+        alignment = self.optional.section_alignment
+        return [
+            (
+                section.virtual_address,
+                section.virtual_address + align_up(section.memory_size, alignment),
+                section,
+            )
+            for section in self.sections
+        ]
+
+    def directory(self, number: int) -> Directory | None:
+        """The data directory of this number, where the file has one with a size."""
+        return next((entry for entry in self.directories if entry.number == number and entry.size), None)
+
+    def backed(self, rva: int, length: int, what: str) -> int:
+        """File offset of the `length` bytes at `rva`, all of which have to come from the file.
+
+        Raises MisplacedError where they do not.
+        """
+        if rva >= 0 and rva + length <= self.optional.size_of_headers:
+            return rva
+        section = self.section_at(rva)
+        if section is None:
+            raise MisplacedError(what, rva, length, "where no section is")
+        at = rva - section.virtual_address
+        if at + length > section.raw_size:
+            raise MisplacedError(what, rva, length, f"for which the file has no bytes in {section}")
+        return section.pointer_to_raw_data + at
+
+    def backed_end(self, rva: int) -> int:
+        """File offset behind the last byte that the file has from `rva` on, in the same section."""
+        section = self.section_at(rva)
+        return section.raw_end if section else self.optional.size_of_headers
+
+    def name_at(self, rva: int, what: str) -> str:
+        """The name there: printable ASCII in front of a zero byte. Raises MisplacedError where there is none."""
+        start = self.backed(rva, 1, what)
+        raw = self.reader.text(start, min(self.backed_end(rva), start + LONGEST_NAME))
+        if not raw or not raw.isascii() or not (text := raw.decode("ascii")).isprintable():
+            shown = self.reader.read(start, min(16, self.reader.size - start), what).hex(" ")
+            raise MisplacedError(what, rva, len(raw or b""), f"but what stands there is no name: {shown}")
+        return text
+
+    def spans(self, *, executable: bool = False, writable: bool = False) -> list[tuple[int, int]]:
+        """The sections' ranges of addresses: all of them, or those that can be executed or written."""
+        return [
+            (section.virtual_address, section.virtual_address + section.memory_size)
+            for section in self.sections
+            if (section.executable or not executable) and (section.writable or not writable)
+        ]
 
 
 def _name(raw: bytes) -> str:

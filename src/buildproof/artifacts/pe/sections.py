@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from buildproof.artifacts.file import HOLE_MEND, hole_problem
 from buildproof.artifacts.pe.image import PeImage
 from buildproof.artifacts.reader import align_up, span
 from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
@@ -111,7 +112,16 @@ def _image_size(image: PeImage) -> Iterator[Problem]:
         )
 
 
+def _holes(image: PeImage) -> Iterator[Problem]:
+    for section in image.sections:
+        end = section.pointer_to_raw_data + min(section.raw_size, section.memory_size)
+        problem = hole_problem(image.content, section.pointer_to_raw_data, end, str(section))
+        if problem:
+            yield problem
+
+
 _SPEC = 'Microsoft PE format, "Section Table (Section Headers)"'
+_LSEEK = "lseek(2): SEEK_HOLE; buildproof, measured on what GNU ld and lld write"
 RULES: tuple[Rule[PeImage], ...] = (
     Rule(
         id="pe-section-table",
@@ -161,5 +171,13 @@ RULES: tuple[Rule[PeImage], ...] = (
         mend=REBUILD,
         judge=_image_size,
         needs=("pe-section-addresses",),
+    ),
+    Rule(
+        id="pe-holes",
+        title="no section has a hole in the file",
+        source=_LSEEK,
+        mend=HOLE_MEND,
+        judge=_holes,
+        needs=("pe-section-data",),
     ),
 )

@@ -1,0 +1,71 @@
+"""What lies beside an artifact in its folder: libraries that it may need, and what they export."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from buildproof.artifacts.content import Content
+from buildproof.artifacts.expectation import Expectation, Kind
+from buildproof.artifacts.pe.exports import exports
+from buildproof.artifacts.pe.image import PeImage
+from buildproof.artifacts.reader import MisplacedError, OutOfFileError, Reader
+from buildproof.plan import Build
+from buildproof.targets import Target
+
+Neighbours = Mapping[str, Mapping[str, frozenset[str] | None]]
+"""Folder -> name -> what the file exports, or None where that is not known; names in lower case too, for Windows."""
+
+_NOTHING = Content(size=0, sha256="", zero_runs=(), trailing_zeros=0)
+
+
+def neighbours(files: Iterable[tuple[str, Path]]) -> Neighbours:
+    """Of files with these names and at these places, those that lie together."""
+    found: dict[str, dict[str, frozenset[str] | None]] = {}
+    for name, path in files:
+        pure = PurePosixPath(name)
+        folder = found.setdefault(str(pure.parent), {})
+        folder[pure.name] = folder[pure.name.lower()] = exported_names(path) if is_dll(name) else None
+    return found
+
+
+def expectation(build: Build, name: str, beside: Neighbours) -> Expectation:
+    """What `build` promises of its output `name`. A library is known by its name, which the manifest gives."""
+    spec = build.spec
+    pure = PurePosixPath(name)
+    others = beside.get(str(pure.parent), {})
+    return Expectation(
+        target=build.target,
+        kind=kind_of(name),
+        windows=build.builder.windows_baseline,
+        glibc=build.builder.glibc_baseline,
+        libraries=spec.libraries,
+        beside={other: names for other, names in others.items() if other not in (pure.name, pure.name.lower())},
+        hardening=spec.hardening,
+        symbols=spec.symbols,
+        size=spec.size_limit,
+        contains=spec.contains,
+    )
+
+
+def kind_of(name: str) -> Kind:
+    """Whether a file of this name is called a program or a library."""
+    parts = PurePosixPath(name).name.lower().split(".")[1:]
+    return Kind.LIBRARY if "so" in parts or is_dll(name) else Kind.PROGRAM
+
+
+def is_dll(name: str) -> bool:
+    """Whether a file of this name is called a DLL."""
+    return name.lower().endswith(".dll")
+
+
+def exported_names(path: Path) -> frozenset[str] | None:
+    """The names that a DLL exports; None where they cannot be read. What is wrong with it, its own checks say."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            table = exports(PeImage(Reader(mapped), _NOTHING, Expectation(target=Target.WINDOWS_X86_64)))
+    # KeyError: an optional header of a kind that does not exist.
+    except (OSError, ValueError, KeyError, OutOfFileError, MisplacedError):
+        return None
+    return frozenset(table.names) if table else frozenset()

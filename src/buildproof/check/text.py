@@ -1,0 +1,67 @@
+"""What a person reads of judged files, and the same for programs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pydantic import TypeAdapter
+from rich.console import Group
+from rich.text import Text
+
+from buildproof.evidence import Artifact, CheckStatus
+
+_STYLES = {
+    CheckStatus.PASS: "green",
+    CheckStatus.FAIL: "bold red",
+    CheckStatus.WARNING: "yellow",
+    CheckStatus.NOT_APPLICABLE: "dim",
+}
+_TOLD = (CheckStatus.FAIL, CheckStatus.WARNING)
+_ARTIFACTS = TypeAdapter(tuple[Artifact, ...])
+
+
+def failed(artifacts: Iterable[Artifact]) -> bool:
+    """Whether any rule of any file failed."""
+    return any(check.status is CheckStatus.FAIL for artifact in artifacts for check in artifact.checks)
+
+
+def text(artifacts: Sequence[Artifact], *, everything: bool = False) -> Group:
+    """A paragraph for each file: what failed and what is unusual; with `everything` what holds or cannot apply too."""
+    return Group(*(part for artifact in artifacts for part in _paragraph(artifact, everything=everything)))
+
+
+def _paragraph(artifact: Artifact, *, everything: bool) -> Iterable[Text]:
+    counts = Counter(check.status for check in artifact.checks)
+    worst = next((status for status in _TOLD if counts[status]), CheckStatus.PASS)
+    line = Text(f"{artifact.path}: ")
+    line.append(_headline(worst), style=_STYLES[worst])
+    line.append(
+        f" ({', '.join(f'{counts[status]} {status}' for status in CheckStatus if counts[status])})", style="dim"
+    )
+    yield line
+    for check in artifact.checks:
+        if everything or check.status in _TOLD:
+            yield Text.assemble("  ", (f"{check.status} {check.id}", _STYLES[check.status]), f": {check.message}")
+            if check.status in _TOLD:
+                yield from _values(check.offset, check.expected, check.actual)
+
+
+def _headline(worst: CheckStatus) -> str:
+    return {CheckStatus.FAIL: "refused", CheckStatus.WARNING: "sound, with something unusual"}.get(worst, "sound")
+
+
+def _values(offset: int | None, expected: str | None, actual: str | None) -> Iterable[Text]:
+    parts = [
+        f"at offset {offset:#x}" if offset is not None else "",
+        f"expected {expected}" if expected is not None else "",
+        f"found {actual}" if actual is not None else "",
+    ]
+    if any(parts):
+        yield Text("    " + "; ".join(part for part in parts if part), style="dim")
+
+
+def as_json(artifacts: Sequence[Artifact]) -> str:
+    """The files with all their checks, in the shape that a record has them in (docs/record.schema.json, Artifact)."""
+    return json.dumps(_ARTIFACTS.dump_python(tuple(artifacts), mode="json"), indent=2, ensure_ascii=False)
