@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -70,7 +71,9 @@ def docker_stats(container: str) -> Iterator[list[int]]:
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
-        time.sleep(1.5)  # its first line comes after about a second: the load must not be over before it
+        # Its first line comes after about a second, and the load must not be over before it. Then it samples once a
+        # second: a load that always came at the same moment between two samples would prove nothing.
+        time.sleep(1.5 + random.random())  # noqa: S311
         yield seen
     finally:
         process.kill()  # the client of 20.10 does not end at SIGTERM
