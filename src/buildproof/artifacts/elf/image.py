@@ -24,7 +24,7 @@ LONGEST_NAME = 65536  # bytes: mangled names of C++ templates and Rust generics 
 
 _HEADER = {CLASS_32: struct.Struct("<16sHHIIIIIHHHHHH"), CLASS_64: struct.Struct("<16sHHIQQQIHHHHHH")}
 _SEGMENT = {CLASS_32: struct.Struct("<IIIIIIII"), CLASS_64: struct.Struct("<IIQQQQQQ")}
-_SECTION = {CLASS_32: struct.Struct("<IIIIIIIIII"), CLASS_64: struct.Struct("<IIQQQQIIQQ")}
+SECTION_HEADER = {CLASS_32: struct.Struct("<IIIIIIIIII"), CLASS_64: struct.Struct("<IIQQQQIIQQ")}
 _DYNAMIC = {CLASS_32: struct.Struct("<II"), CLASS_64: struct.Struct("<QQ")}
 _U16 = struct.Struct("<H")
 
@@ -247,20 +247,20 @@ class ElfImage:
     @property
     def section_entry_size(self) -> int:
         """Bytes of a section header."""
-        return _SECTION[self.ident[4]].size
+        return SECTION_HEADER[self.ident[4]].size
 
     @cached_property
     def section_count(self) -> int:
         """e_shnum, or the first header's sh_size, where the number stands from 0xff00 sections on."""
         if not self.header.shoff:
             return 0
-        first = self.reader.unpack(_SECTION[self.ident[4]], self.header.shoff, "the section header table")
+        first = self.reader.unpack(SECTION_HEADER[self.ident[4]], self.header.shoff, "the section header table")
         return self.header.shnum or int(first[5])
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """The section headers; none where the file has no section header table."""
-        layout, start = _SECTION[self.ident[4]], self.header.shoff
+        layout, start = SECTION_HEADER[self.ident[4]], self.header.shoff
         entries = self.reader.table(layout, start, self.section_count, "the section header table")
         return tuple(
             Section(index, start + index * layout.size, e[1], e[2], e[3], e[4], e[5], e[6])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from buildproof.artifacts.elf.image import SHF_ALLOC, SHF_TLS, ElfImage, SectionType, SegmentType
+from buildproof.artifacts.elf.image import SECTION_HEADER, SHF_ALLOC, SHF_TLS, ElfImage, SectionType, SegmentType
 from buildproof.artifacts.elf.sections import no_sections
 from buildproof.artifacts.payload import payload_of
 from buildproof.artifacts.reader import align_up, is_power_of_two, span
@@ -23,6 +23,7 @@ _NOTE = struct.Struct("<III")
 _EH_FRAME_HEADER = struct.Struct("<BBBB")
 _SDATA4_RELATIVE = 0x3B  # DW_EH_PE_datarel | DW_EH_PE_sdata4: what linkers write
 _UDATA4 = 0x03
+_TELLING_HEADERS = 4  # as many as no other data is likely to look like
 
 
 def _parts(image: ElfImage) -> Iterator[Problem]:
@@ -163,16 +164,37 @@ def overlay(image: ElfImage) -> range:
 
 def _overlay(image: ElfImage) -> Iterator[Problem]:
     rest = overlay(image)
-    blank = image.content.blank(image.reader, rest.start, rest.stop)  # of which `file-tail` tells
-    if rest and not blank and payload_of(image.reader, rest) is None:
+    # Zeros at the end are what `file-tail` tells of.
+    if not rest or image.content.blank(image.reader, rest.start, rest.stop):
+        return
+    older = _ends_in_section_headers(image, rest)
+    if older or payload_of(image.reader, rest) is None:
+        kind = "the rest of an older ELF file, which this one was written over" if older else "no payload known here"
         yield Problem(
-            message=f"no header accounts for the last {len(rest)} bytes of the file, from {rest.start:#x} on, "
-            "and they are no payload that is known here",
+            message=f"no header accounts for the last {len(rest)} bytes of the file, from {rest.start:#x} on: "
+            f"they are {kind}",
             offset=rest.start,
             expected=f"the end of the file at {rest.start:#x}",
             actual=f"{image.reader.size:#x}",
-            status=CheckStatus.WARNING,
+            status=CheckStatus.FAIL if older else CheckStatus.WARNING,
         )
+
+
+def _ends_in_section_headers(image: ElfImage, rest: range) -> bool:
+    """Whether the file ends in section headers that are not its own: linkers write that table last."""
+    layout = SECTION_HEADER[image.ident[4]]
+    length = _TELLING_HEADERS * layout.size
+    if len(rest) < length:
+        return False
+    headers = layout.iter_unpack(image.reader.read(rest.stop - length, length, "the end of the file"))
+    return all(_is_section_header(header, image.reader.size) for header in headers)
+
+
+def _is_section_header(header: tuple[int, ...], size: int) -> bool:
+    kind, offset, length, alignment = header[1], header[4], header[5], header[8]
+    known = 0 < kind < 20 or 0x6FFFFFF0 <= kind <= 0x70000001
+    inside = offset <= size and (length <= size or kind == SectionType.NOBITS)
+    return known and inside and is_power_of_two(alignment)
 
 
 _SEGMENTS = 'System V gABI, ch. 5 "Program Header"'
