@@ -20,6 +20,7 @@ _PARTS = frozenset(
     }
 )  # fmt: skip
 _NOTE = struct.Struct("<III")
+_MOST_NOTES = 10_000  # in a segment: a program has some five
 _EH_FRAME_HEADER = struct.Struct("<BBBB")
 _SDATA4_RELATIVE = 0x3B  # DW_EH_PE_datarel | DW_EH_PE_sdata4: what linkers write
 _UDATA4 = 0x03
@@ -35,7 +36,7 @@ def _parts(image: ElfImage) -> Iterator[Problem]:
             continue
         # PT_TLS may have its zero-filled end where other data follows; PT_GNU_RELRO ends with its page.
         length = segment.memsz if segment.type not in (SegmentType.TLS, SegmentType.GNU_RELRO) else segment.filesz
-        home = next((load for load in image.loads if load.vaddr <= segment.vaddr < load.memory_end), None)
+        home = image.load_at(segment.vaddr)
         if home is None or segment.vaddr + length > align_up(home.memory_end, 4096):
             yield Problem(
                 message=f"{segment} at {span(segment.vaddr, segment.vaddr + segment.memsz)} in memory lies in no "
@@ -67,7 +68,9 @@ def _notes(image: ElfImage) -> Iterator[Problem]:
             continue
         alignment = 8 if segment.align == 8 else 4
         at, end = segment.offset, segment.file_end
-        while at + _NOTE.size <= end:
+        for _ in range(_MOST_NOTES):
+            if at + _NOTE.size > end:
+                break
             name, description, _ = image.reader.unpack(_NOTE, at, "a note")
             following = align_up(align_up(at + _NOTE.size + name, alignment) + description, alignment)
             if name == 0 or at + _NOTE.size + name + description > end:
@@ -120,7 +123,7 @@ def _section_places(image: ElfImage) -> Iterator[Problem]:
     for section in image.sections:
         if not section.flags & SHF_ALLOC or not section.file_size or section.flags & SHF_TLS:
             continue
-        home = next((load for load in image.loads if load.vaddr <= section.address < load.memory_end), None)
+        home = image.load_at(section.address)
         if home is None:
             continue  # not loaded, whatever its flag says: what is not loaded cannot be wrong
         expected = section.address - home.vaddr + home.offset
