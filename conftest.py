@@ -11,7 +11,7 @@ pytest_plugins = ["buildproof.plugin", "pytester"]
 
 _HERE = Path(__file__).parent
 _MATRIX_MARKERS = {"windows", "linux", "gate", "nightly"}
-_WITHOUT_MATRIX = {_HERE / "tests" / name for name in ("unit", "builders", "faults")}
+_WITHOUT_MATRIX = {_HERE / "tests" / name for name in ("unit", "builders", "calibration", "faults", "guest")}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -50,7 +50,8 @@ class Profile:
 class Builder:
     """One service of a Compose file. `profile` names the settings that it has now.
 
-    `image` is None where the file names none and `build` makes it; at least one of the two is set.
+    `image` is None where the file names none and `build` makes it; at least one of the two is set. Where
+    `user_namespaces` is set its builds may make user namespaces, and others inside of them.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Builder:
     toolchain: Mapping[str, str]
     profile: str
     profiles: Mapping[str, Profile]
+    user_namespaces: bool = False
 
     def with_profile(self, name: str) -> Builder:
         """This builder with the profile `name` laid over it: profiles are not laid over each other.

@@ -14,6 +14,8 @@ from rich.text import Text
 
 import buildproof
 from buildproof import labels, reaper
+from buildproof.ca import ca_bundle
+from buildproof.calibration import calibrate, show
 from buildproof.check import check_files, rulebook
 from buildproof.compose import read_compose
 from buildproof.discovery import load
@@ -58,18 +60,46 @@ def _root(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    calibrated: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Run known loads through the path of a build, and compare what is measured."),
+    ] = False,
+    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="With --calibrate: run each load N times.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
     """Look at the engine and its host: can a run be trusted here, and is the machine large enough?
 
     Exit code 0 when runs can be trusted, 13 when not, 12 when no engine answers.
     """
+    if repeat > 1 and not calibrated:
+        raise typer.BadParameter("has a meaning with --calibrate alone", param_hint="--repeat")
+    if calibrated:
+        _calibrate(repeat, as_json=as_json)
+        return
     with Engine.connect() as engine:
         tags = (tag for tags in engine.labelled_images(labels.OURS).values() for tag in tags)
         probe = next((tag for tag in tags if tag.startswith(f"{PROBE_IMAGE}:")), None)
         builders = [(builder.name, builder.limits) for builder in read_compose(shipped_compose()).values()]
         findings = diagnose(engine, probe, builders)
-    _show(findings)
+    if as_json:
+        rows = [{name: getattr(finding, name) for name in Finding.__dataclass_fields__} for finding in findings]
+        print(json.dumps(rows, indent=2))  # noqa: T201
+    else:
+        _show(findings)
     if any(finding.level is Level.STOP for finding in findings):
+        raise typer.Exit(ExitCode.UNMEASURED)
+
+
+def _calibrate(repeat: int, *, as_json: bool) -> None:
+    found = calibrate(repeat=repeat, ca_bundle=ca_bundle(None), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
+    if as_json:
+        print(json.dumps(show.data(found), indent=2))  # noqa: T201
+    else:
+        Console(highlight=False).print(show.table(found))
+        for folder in found.folders:
+            print(f"record: {folder}/record.json")  # noqa: T201
+    if not found.holds:
         raise typer.Exit(ExitCode.UNMEASURED)
 
 

@@ -44,6 +44,7 @@ def _builder(document: Document, name: str, table: BuilderTable) -> Builder:
         glibc_baseline=extension.glibc_baseline,
         windows_baseline=extension.windows_baseline,
         toolchain=extension.toolchain,
+        user_namespaces=extension.user_namespaces,
         profile=extension.profile,
         profiles={
             profile: laid_over.as_profile(profile, document.place(*below, EXTENSION, "profiles", profile))

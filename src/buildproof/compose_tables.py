@@ -138,6 +138,7 @@ class ExtensionTable(Table):
     time_limit: Duration | None = None
     starts_in: Annotated[str, AfterValidator(_image)] | None = None
     glibc_baseline: Annotated[str, AfterValidator(_glibc)] | None = None
+    user_namespaces: bool = False
     windows_baseline: Annotated[str, AfterValidator(_windows)] | None = None
     profile: Name = "default"
     profiles: dict[Name, ProfileTable] = Field(default_factory=dict)

@@ -14,6 +14,7 @@ from buildproof.engine import Engine
 from buildproof.errors import EngineError
 from buildproof.facts import HostFacts
 from buildproof.limits import Limits
+from buildproof.patience import patient
 from buildproof.pod import probe_spec, put_probe
 from buildproof.preflight import Finding, examine_engine
 
@@ -42,7 +43,7 @@ def host_facts(engine: Engine, probe_image: str | None) -> HostFacts:
 
 def _hello(engine: Engine, image: str) -> dict[str, Any]:
     """The probe's first event, from a probe with nothing to watch."""
-    container = engine.create(probe_spec(image, deadline_s=_HELLO_S))
+    container = engine.create(probe_spec(image, deadline_s=patient(_HELLO_S)))
     attachment = None
     with contextlib.ExitStack() as stack:
         stack.callback(engine.remove, container)

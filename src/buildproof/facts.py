@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFacts:
-    """What the engine says of itself. Sizes are bytes; None: it does not say."""
+    """What the engine says of itself. Sizes are bytes; None: it does not say. `product` is Docker or Podman."""
 
+    product: str
     version: str
     api: str
     kernel: str
@@ -20,8 +21,9 @@ class EngineFacts:
     cores: int
     memory: int
     memory_limit: bool
-    swap_limit: bool
+    swap_limit: bool | None
     pids_limit: bool
+    cpu_limit: bool | None
     rootless: bool
     architecture: str
 

@@ -8,10 +8,15 @@ from buildproof import labels
 from buildproof.engine import Engine
 
 
+def _in_order(found: dict[str, dict[str, str]]) -> list[str]:
+    """Builds before the probes whose PID namespaces they joined: Podman keeps a container that others depend on."""
+    return sorted(found, key=lambda container: found[container].get(labels.OURS) == "probe")
+
+
 def sweep(engine: Engine, run: str) -> int:
     """Remove every container of one run; how many there were."""
     found = engine.labelled(f"{labels.RUN}={run}")
-    for container in found:
+    for container in _in_order(found):
         engine.remove(container)
     return len(found)
 
@@ -20,11 +25,12 @@ def clean(engine: Engine, *, images: bool, really: bool) -> Iterator[str]:
     """Remove all of ours, or only say what there is; one line each."""
     did = "removed" if really else "would remove"
     nothing = True
-    for container, marks in engine.labelled(labels.OURS).items():
+    found = engine.labelled(labels.OURS)
+    for container in _in_order(found):
         nothing = False
         if really:
             engine.remove(container)
-        yield f"{did} container {container[:12]} ({marks[labels.OURS]})"
+        yield f"{did} container {container[:12]} ({found[container][labels.OURS]})"
     for volume in engine.labelled_volumes(labels.OURS):
         nothing = False
         if really:

@@ -143,6 +143,7 @@ _SHARED = tuple(set(Evidence.__dataclass_fields__) - set(Ended.__dataclass_field
 class EngineRecord:
     """The engine that the run was on. Memory and swap in bytes."""
 
+    product: str = "Docker"
     version: str
     api: str
     kernel: str

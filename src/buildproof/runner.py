@@ -158,6 +158,7 @@ class _Job:
             time_limit_s=build.time_limit_s,
             silent_limit_s=build.silent_limit_s,
             volumes=volumes,
+            user_namespaces=build.builder.user_namespaces,
         )
         return self._in_pod(spec, tree)
 

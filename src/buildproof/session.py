@@ -28,11 +28,16 @@ from buildproof.verdict import Outcome, Verdict
 
 
 class Session:
-    """Everything that the builds of one run share. Made twice under xdist: to prepare, and in each worker to run."""
+    """Everything that the builds of one run share. Made twice under xdist: to prepare, and in each worker to run.
 
-    def __init__(self, folder: RunFolder, *, ca_bundle: Path | None, say: Callable[[str], None]) -> None:
+    Without an `engine` it is the one that the environment names.
+    """
+
+    def __init__(
+        self, folder: RunFolder, *, ca_bundle: Path | None, say: Callable[[str], None], engine: Engine | None = None
+    ) -> None:
         self.folder, self._ca_bundle, self._say = folder, ca_bundle, say
-        self._engine: Engine | None = None
+        self._engine = engine
         self._images: Images | None = None
         self.findings: list[Finding] = []
         self.prepared = False

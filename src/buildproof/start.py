@@ -18,6 +18,7 @@ from buildproof.layout import STAGE
 from buildproof.limits import Limits
 from buildproof.logs import plain
 from buildproof.manifest import Starts
+from buildproof.patience import patient
 from buildproof.targets import Target
 from buildproof.units import duration
 
@@ -56,7 +57,7 @@ def start(
         engine.put(container, "/", _staged(outputs))
         output = bytearray()
         began = time.monotonic()
-        exit_code = engine.run_to_end(container, lambda data: _keep(output, data), timeout_s=TIME_LIMIT_S)
+        exit_code = engine.run_to_end(container, lambda data: _keep(output, data), timeout_s=patient(TIME_LIMIT_S))
         took = time.monotonic() - began
     finally:
         engine.remove(container)
@@ -78,7 +79,7 @@ def _keep(output: bytearray, data: bytes) -> None:
 def _complaint(exit_code: int | None, stdout: str, expected: Starts) -> str | None:
     shown = " / ".join(stdout.strip().splitlines()[-5:])[:400] or "nothing"
     if exit_code is None:
-        return f"it still ran after {duration(TIME_LIMIT_S)}; it had printed: {shown}"
+        return f"it still ran after {duration(patient(TIME_LIMIT_S))}; it had printed: {shown}"
     if exit_code != expected.exit_code:
         return f"exit code {exit_code}, expected {expected.exit_code}; it printed: {shown}"
     if expected.stdout is not None and not re.search(expected.stdout, stdout, re.MULTILINE):

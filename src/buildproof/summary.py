@@ -65,6 +65,7 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
     for build in run:
         _tell_verdict(console, build, folder)
     _tell_limits(console, run)
+    _tell_accounting(console, run)
     planned = [build.id for build in record.builds if not build.verdict]
     if planned:
         console.print(Text(f"not run: {', '.join(planned)}"))
@@ -186,5 +187,21 @@ def _tell_limits(console: Console, builds: list[BuildRecord]) -> None:
         console.print()
         console.print(Text("limits not in force:", style="bold"))
     for (name, requested, why), ids in unmet.items():
-        whose = "all builds" if len(ids) == len(builds) else ", ".join(ids)
-        console.print(Text(f"  {name} {requested}: {why} ({whose})"))
+        console.print(Text(f"  {name} {requested}: {why} ({_whose(ids, builds)})"))
+
+
+def _tell_accounting(console: Console, builds: list[BuildRecord]) -> None:
+    """Each reason for which ends of processes went unseen once, with the builds it concerns."""
+    reasons: dict[str, list[str]] = {}
+    for build in builds:
+        if build.ended.accounting_refused:
+            reasons.setdefault(build.ended.accounting_refused, []).append(build.id)
+    for reason, ids in reasons.items():
+        console.print()
+        console.print(Text("grade lowered:", style="bold"))
+        seen = "not every process's end was seen, so “no SIGBUS” is not proved"
+        console.print(Text(f"  {seen}: {reason} ({_whose(ids, builds)})"))
+
+
+def _whose(ids: list[str], builds: list[BuildRecord]) -> str:
+    return "all builds" if len(ids) == len(builds) else ", ".join(ids)

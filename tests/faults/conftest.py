@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from buildproof.patience import patient
+from buildproof.plan import Build
+from buildproof.proof import Proof
+
 HERE = Path(__file__).parent
 MARKER = "faults"
+OWN_LIMITS = {"time-limit", "silent", "slow-success"}  # faults that are about a limit: those have to be met as they are
 _LEFT_OUT = pytest.StashKey[int]()
 
 
@@ -38,3 +44,17 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     """Say that faults were left out, and how to run them."""
     count = config.stash.get(_LEFT_OUT, 0)
     return f"{count} tests of faults are deselected: `./verify tests/faults` runs them" if count else None
+
+
+def with_patience(build: Build) -> Build:
+    """A slow engine gets more time for the same build, unless the limit is what the fault is about."""
+    if build.project in OWN_LIMITS:
+        return build
+    return replace(build, time_limit_s=patient(build.time_limit_s))
+
+
+@pytest.fixture
+def proof(proof: Proof) -> Proof:
+    """The plugin's, with BUILDPROOF_PATIENCE applied to the build's own time limit."""
+    proof.build = with_patience(proof.build)
+    return proof

@@ -14,9 +14,11 @@ from typing import Any
 
 INFO: dict[str, Any] = {
     "CgroupVersion": "2", "CgroupDriver": "systemd", "Driver": "overlay2", "DockerRootDir": "/nowhere",
-    "NCPU": 4, "MemTotal": 16 << 30, "MemoryLimit": True, "SwapLimit": True, "PidsLimit": True,
+    "NCPU": 4, "MemTotal": 16 << 30, "MemoryLimit": True, "SwapLimit": True, "PidsLimit": True, "CpuCfsQuota": True,
     "KernelVersion": "6.12", "OperatingSystem": "Test", "Architecture": "x86_64", "SecurityOptions": [],
 }  # fmt: skip
+
+VERSION = {"ApiVersion": "1.45", "MinAPIVersion": "1.24", "Version": "26.0", "Components": [{"Name": "Engine"}]}
 
 
 class _UnixServer(socketserver.ThreadingUnixStreamServer):
@@ -35,9 +37,9 @@ def _serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[str]:
             server.shutdown()
 
 
-def fake_engine(**info: Any) -> contextlib.AbstractContextManager[str]:
+def fake_engine(*, version: dict[str, Any] | None = None, **info: Any) -> contextlib.AbstractContextManager[str]:
     """The engine, which says `info` of itself beside or in the place of INFO; entered, it is its address."""
-    answers = {"version": {"ApiVersion": "1.45", "MinAPIVersion": "1.24", "Version": "26.0"}, "info": {**INFO, **info}}
+    answers = {"version": {**VERSION, **(version or {})}, "info": {**INFO, **info}}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

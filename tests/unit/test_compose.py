@@ -65,7 +65,7 @@ services:
     mem_limit: 2g
     pids_limit: 0
     environment: [A=1, "B=x=y"]
-    x-buildproof: {target: linux-aarch64, glibc-baseline: "2.36"}
+    x-buildproof: {target: linux-aarch64, glibc-baseline: "2.36", user-namespaces: true}
 """
 
 
@@ -102,6 +102,7 @@ def test_every_key_of_a_builder_arrives(tmp_path: Path) -> None:
     assert windows.user == "1000"
     assert (windows.target, windows.time_limit_s) == (Target.WINDOWS_X86_64, 1800)
     assert (windows.starts_in, windows.glibc_baseline) == ("example/wine", None)
+    assert windows.user_namespaces is False
     assert windows.toolchain == {"rust": "rustc --version"}
     assert (windows.profile, list(windows.profiles)) == ("guide", ["4g"])
     assert str(windows.place) == f"{tmp_path}/compose.yml:13:3"
@@ -115,7 +116,7 @@ def test_what_is_left_out_is_not_asked(tmp_path: Path) -> None:
     linux = builders(tmp_path, FULL)["linux"]
     assert linux.limits == Limits(memory=2 << 30, memory_swap=-1, pids=-1)
     assert linux.environment == {"A": "1", "B": "x=y"}
-    assert (linux.build, linux.user, linux.time_limit_s) == (None, None, None)
+    assert (linux.build, linux.user, linux.time_limit_s, linux.user_namespaces) == (None, None, None, True)
     assert (linux.profile, linux.profiles, linux.toolchain, linux.glibc_baseline) == (
         "default",
         {},

@@ -179,6 +179,8 @@ windows
 {target: linux-x86_64, profiles: {2g: {mem_limit: 2g, memswap_limit: 1g}}}
     5:73: …profiles.2g.memswap_limit: 1 GiB is memory and swap together, and cannot be less than mem_limit, 2
     GiB
+{target: linux-x86_64, user-namespaces: sometimes}
+    5:42: …user-namespaces: must be true or false, not the text 'sometimes'
 {target: linux-x86_64, starts-in: 'a b'}
     5:42: …starts-in: 'a b' cannot be the name of an image
 """

@@ -55,6 +55,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.refused_rlimits: dict[str, str] = {}
         self.refuse: list[str] = []
+        self.refuse_at_attach = False
         self.specs: list[ContainerSpec] = []
         self.killed: list[str] = []
         self.removed: list[str] = []
@@ -69,11 +70,16 @@ class FakeEngine:
     def put(self, _container: str, _folder: str, _tar: object) -> None:
         """Nothing to keep."""
 
-    def attach(self, _container: str) -> Line:
+    def attach(self, container: str) -> Line:
+        if self.refuse_at_attach:
+            self._refuse(container)
         self.lines.append(Line())
         return self.lines[-1]
 
     def start(self, container: str) -> None:
+        self._refuse(container)
+
+    def _refuse(self, container: str) -> None:
         if self.refuse and container != "the-probe":
             raise RlimitRefused(self.refuse.pop(0), "operation not permitted: it lacks CAP_SYS_RESOURCE")
 
@@ -283,7 +289,31 @@ def test_an_rlimit_that_the_engine_refuses_is_left_out_and_told(monkeypatch: pyt
     assert states["ulimit nofile"].in_force is True
 
 
-@pytest.mark.parametrize("refuse", [["memlock", "memlock"], ["stack"]])
+def test_podman_refuses_an_rlimit_when_it_is_attached_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1), "nofile": (9, 9)}))
+    bench.engine.refuse, bench.engine.refuse_at_attach = ["memlock"], True
+    bench.say("probe", HELLO)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("probe", LIMITS)
+    states = bench.pod.prepare()
+    assert bench.engine.specs[-1].limits.rlimits == {"nofile": (9, 9)}
+    assert "it lacks CAP_SYS_RESOURCE" in str(states["ulimit memlock"].why)
+
+
+def test_an_engine_that_may_not_set_the_rlimits_it_adds_itself_is_asked_for_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1), "nofile": (9, 9)}))
+    bench.engine.refuse = ["nofile", "nofile"]
+    bench.say("probe", HELLO)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("probe", LIMITS)
+    states = bench.pod.prepare()
+    assert bench.engine.specs[-1].limits.rlimits == {}
+    assert "it lacks CAP_SYS_RESOURCE" in str(states["ulimit memlock"].why)
+
+
+@pytest.mark.parametrize("refuse", [["memlock", "memlock"], ["stack", "stack"]])
 def test_an_engine_that_goes_on_refusing_is_an_engine_error(monkeypatch: pytest.MonkeyPatch, refuse: list[str]) -> None:
     bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1)}))
     bench.engine.refuse = refuse
@@ -327,7 +357,7 @@ def test_a_pod_whose_processes_the_probe_cannot_see_is_an_engine_error(bench: Be
     for body in (HELLO, {**LIMITS, "found": False}):
         bench.say("probe", body)
     bench.say("log", bench.pod._token.encode() + b"\n")
-    with pytest.raises(EngineError, match="cannot see the build's processes"):
+    with pytest.raises(EngineError, match="cannot find the build's processes"):
         bench.pod.prepare()
 
 
@@ -454,6 +484,16 @@ def test_a_probe_that_fell_silent_before_the_time_limit_makes_no_time_limit_of_i
     assert bench.run(reports_until=0).stopped is Stop.PROBE_LOST
 
 
+def test_a_build_that_prints_all_the_time_does_not_hide_a_silent_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    for step in range(1, 400):
+        bench.say("log", b"compiling\n", at=100.0 + step * 0.1)
+    bench.say("build-gone", at=140.1)
+    ending = bench.run(reports_until=0)
+    assert ending.stopped is Stop.PROBE_LOST
+    assert ending.stopped_at_s == pytest.approx(room.PROBE_SILENT_S, abs=1.0)
+
+
 def test_a_client_that_was_stopped_for_a_while_does_not_take_its_probe_for_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -485,6 +525,22 @@ def test_last_counters_after_the_containers_end_are_taken_in(bench: Bench) -> No
     ending = bench.run()
     assert bench.pod.observation.final
     assert ending.wall_s == pytest.approx(11.0)
+
+
+def test_a_gate_that_does_not_go_on_is_ended_and_leaves_nothing_proved(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(_container: str) -> None:
+        bench.say("build-gone")
+        bench.engine.ends, bench.engine.code = True, 137
+
+    bench.engine.ends = False
+    monkeypatch.setattr(bench.engine, "kill", kill)
+    bench.say("probe", HELLO)
+    bench.say("probe", state(final=True, command={"elapsed_s": 1.0}), at=101.0)
+    ending = bench.run()
+    assert str(ending.probe_lost).startswith("the shell around the command did not go on after it")
+    assert ending.exit_code == 137
 
 
 def test_a_container_that_does_not_end_is_an_engine_error(bench: Bench) -> None:
@@ -528,6 +584,54 @@ def test_leaving_a_pod_hangs_up_and_removes_both_containers(bench: Bench) -> Non
     assert build.pid_namespace_of == "c1"
     assert (probe.cap_drop, build.cap_add, build.network) == (("ALL",), (), "none")
     assert build.scratch == ("/buildproof/src",)
+
+
+def test_a_gate_that_died_before_its_command_leaves_nothing_proved(bench: Bench) -> None:
+    bench.engine.code = 137
+    bench.say("probe", HELLO)
+    bench.say("probe", state(final=True, command=None), at=103.0)
+    bench.say("build-gone", at=103.1)
+    ending = bench.run()
+    assert ending.probe_lost == "the shell around the command was killed 3.0 s into the build, before it had ended"
+    assert ending.exit_code == 137
+
+
+@pytest.mark.parametrize(
+    ("hello", "last"),
+    [
+        (HELLO, state(final=True, command={"elapsed_s": 2.0})),
+        ({**HELLO, "accounting_refused": "acct(2): no"}, state(final=True, command=None)),
+        (HELLO, state(final=True, command=None, accounting_suspended=True)),
+        (HELLO, state(final=True, command=None, counters_at_start={"oom_kills": 0}, counters={"oom_kills": 1})),
+    ],
+    ids=[
+        "the command's end is known",
+        "no end of any process is known",
+        "the kernel suspended accounting",
+        "the kernel killed it for lack of memory",
+    ],
+)
+def test_a_gate_that_ended_for_a_known_reason_is_not_called_killed(
+    bench: Bench, hello: dict[str, Any], last: dict[str, Any]
+) -> None:
+    bench.say("probe", hello)
+    bench.say("probe", last, at=103.0)
+    bench.say("build-gone", at=103.1)
+    assert bench.run().probe_lost is None
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_only_a_builder_that_says_so_gets_a_seccomp_profile_of_ours(
+    monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    bench = Bench(monkeypatch, user_namespaces=allowed)
+    bench.pod._create_build()
+    profiles = [json.loads(option.removeprefix("seccomp=")) for option in bench.engine.specs[-1].security]
+    rules = [rule for profile in profiles for rule in profile["syscalls"]]
+    refused = {name for rule in rules if "args" not in rule for name in rule["names"]}
+    assert bool(profiles) is allowed
+    assert not refused & {"unshare", "clone", "setns", "mount", "umount2", "pivot_root"}
+    assert not allowed or {"acct", "bpf", "keyctl", "kexec_load", "init_module"} <= refused
 
 
 # -- the gate -------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from buildproof.limits import Limits
 from buildproof.preflight import GIB, Finding, Level, Untrustworthy, examine_engine, stop_if_untrustworthy
 
 ENGINE = EngineFacts(
+    product="Docker",
     version="28.1.1",
     api="1.49",
     kernel="6.12.0",
@@ -25,6 +26,7 @@ ENGINE = EngineFacts(
     memory_limit=True,
     swap_limit=True,
     pids_limit=True,
+    cpu_limit=True,
     rootless=False,
     architecture="x86_64",
 )
@@ -40,8 +42,8 @@ def test_a_good_engine_is_good_in_every_respect() -> None:
     findings = examine_engine(ENGINE, HOST, [("linux", Limits(memory=6 * GIB, cpus=2.0))])
     assert {finding.level for finding in findings} == {Level.OK}
     assert [finding.what for finding in findings] == [
-        "engine", "cgroup", "memory limit", "swap", "pids limit", "process accounting", "memory",
-        "disk free for the engine", "cores", "builder linux",
+        "engine", "cgroup", "memory limit", "swap", "cpu limit", "pids limit", "process accounting",
+        "memory", "disk free for the engine", "cores", "builder linux",
     ]  # fmt: skip
     stop_if_untrustworthy(findings)
 
@@ -82,6 +84,75 @@ def test_an_engine_that_could_prove_nothing_stops_the_run(what: str) -> None:
 
 def test_an_engine_without_a_cgroup_driver_stops_the_run() -> None:
     assert found("cgroup", replace(ENGINE, cgroup_driver="none")).level is Level.STOP
+
+
+# What a rootless engine says of itself on cgroup v1, as measured: Docker 20.10, then Podman 4.3, which overstates.
+ROOTLESS_V1 = {
+    "Docker": replace(
+        ENGINE, rootless=True, cgroup_version=1, cgroup_driver="none", memory_limit=False, swap_limit=False,
+        pids_limit=False, cpu_limit=False,
+    ),
+    "Podman": replace(ENGINE, product="Podman", rootless=True, cgroup_version=1, cgroup_driver="cgroupfs"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("product", ROOTLESS_V1)
+def test_a_rootless_engine_on_cgroup_v1_stops_the_run_whatever_it_says_of_itself(product: str) -> None:
+    findings = examine_engine(ROOTLESS_V1[product], HOST, [("linux", Limits(memory=6 * GIB, cpus=2.0))])
+    stops = [finding.what for finding in findings if finding.level is Level.STOP]
+    assert stops == ["cgroup", "memory limit"]
+    assert [one.what for one in findings if one.level is Level.WARNING] == ["swap", "cpu limit", "pids limit"]
+    with pytest.raises(Untrustworthy) as error:
+        stop_if_untrustworthy(findings)
+    assert "a rootless engine on cgroup v1 puts no limit in force" in error.value.what
+    assert str(error.value.next_step).count("cgroup v2") == 1
+
+
+@pytest.mark.parametrize("product", ["Docker", "Podman"])
+def test_a_rootless_engine_with_delegated_controllers_may_run(product: str) -> None:
+    engine = replace(ENGINE, product=product, rootless=True)
+    findings = examine_engine(engine, HOST, [("linux", Limits(memory=6 * GIB, cpus=2.0))])
+    assert {finding.level for finding in findings} <= {Level.OK, Level.NOTE}
+    assert ", rootless, " in found("engine", engine).found
+
+
+def test_a_rootless_engine_is_told_to_have_the_missing_controller_delegated() -> None:
+    engine = replace(ENGINE, rootless=True, cgroup_driver="none", memory_limit=False, cpu_limit=False, pids_limit=False)
+    for what, controller in (("memory limit", "memory"), ("cpu limit", "cpu"), ("pids limit", "pids")):
+        assert f"delegate {controller} to the engine's user" in str(found(what, engine).mend)
+    assert found("cgroup", engine).level is Level.STOP
+
+
+def test_a_builder_whose_cpus_cannot_be_limited_stops_the_run() -> None:
+    engine = replace(ENGINE, rootless=True, cpu_limit=False)
+    assert found("cpu limit", engine).level is Level.WARNING
+    assert found("builder free", engine, free=Limits(memory=GIB)).level is Level.OK
+    finding = found("builder linux", engine, linux=Limits(memory=GIB, cpus=2.0))
+    assert (finding.level, finding.found) == (Level.STOP, "asks for 2.0 cpus, which the engine cannot limit")
+
+
+def test_what_an_engine_does_not_say_is_left_to_the_reading_before_each_build() -> None:
+    engine = replace(ENGINE, cpu_limit=None, swap_limit=None)
+    findings = examine_engine(engine, HOST, [("linux", Limits(memory=GIB, cpus=2.0))])
+    assert {finding.level for finding in findings} == {Level.OK}
+    assert "the engine does not say" in found("cpu limit", engine).found
+    assert "the engine does not say" in found("swap", engine).found
+
+
+def test_podman_is_named_and_what_holds_there_is_said_in_one_finding() -> None:
+    podman = replace(ENGINE, product="Podman", version="4.3.1", api="1.41")
+    assert found("engine", podman).found.startswith("Podman 4.3.1, API 1.41, ")
+    assert found("engine").found.startswith("Docker 28.1.1, ")
+    rootful, rootless = found("podman", podman), found("podman", replace(podman, rootless=True))
+    assert (rootful.level, rootless.level) == (Level.NOTE, Level.NOTE)
+    assert "`nr_inodes` is refused" in rootful.found
+    assert "without process accounting" in rootless.found
+    assert not [one for one in examine_engine(ENGINE, HOST) if one.what == "podman"]
+
+
+def test_an_old_engine_is_told_which_version_of_its_own_to_take() -> None:
+    assert "Podman 4" in str(found("engine", replace(ENGINE, product="Podman", api="1.40")).mend)
+    assert "Docker Engine 20.10" in str(found("engine", replace(ENGINE, api="1.40")).mend)
 
 
 def test_every_reason_to_stop_is_told_at_once() -> None:

@@ -137,7 +137,16 @@ def test_controllers_that_are_mounted_together_are_found(tmp_path: Path, mounted
     assert found.limits()["cpus"] == 1.5
 
 
-@pytest.mark.parametrize("text", ["", f"0::/{SCOPE}/gone\n", "1:cpu:/x\n"])
+def test_a_path_from_inside_another_cgroup_namespace_is_found_by_its_first_name(tmp_path: Path) -> None:
+    """As Podman 5.4 on v2 shows a build to a probe that it did not give the host's namespace."""
+    v2(tmp_path / "machine.slice")
+    first, *rest = SCOPE.split("/")
+    found = of_process(f"0::/../../{'/'.join([first, *rest])}\n", tmp_path)
+    assert isinstance(found, CgroupV2)
+    assert found.usage().charged == 900 * MIB
+
+
+@pytest.mark.parametrize("text", ["", f"0::/{SCOPE}/gone\n", "1:cpu:/x\n", "0::/../gone.scope\n", "0::/..\n"])
 def test_no_cgroup_is_no_cgroup(tmp_path: Path, text: str) -> None:
     v2(tmp_path)
     assert of_process(text, tmp_path) is None

@@ -524,6 +524,22 @@ def test_without_accounting_the_build_is_over_when_the_gate_has_been_alone_for_a
     assert unaccounted.told("state")[-1]["final"]
 
 
+def test_with_suspended_accounting_the_build_is_over_when_the_gate_has_been_alone_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch)
+    bench.go()
+    del bench.census.alive[51]
+    for _ in range(20):
+        bench.tick()
+    assert not any(state["final"] for state in bench.told("state"))
+    bench.journal.suspended = True
+    for _ in range(4):
+        bench.tick()
+    final = bench.told("state")[-1]
+    assert (final["final"], final["command"], final["accounting_suspended"]) == (True, None, True)
+
+
 def test_without_accounting_a_command_that_is_still_being_forked_is_waited_for(unaccounted: Bench) -> None:
     del unaccounted.census.alive[51]
     for _ in range(4):

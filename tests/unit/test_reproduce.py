@@ -150,6 +150,14 @@ def test_the_steps_come_in_the_order_of_a_run_and_only_the_build_is_limited(
     assert words(build(Limits(address_space=space), fetch=fetch), origin)[-1] == script
 
 
+def test_a_builder_that_may_make_namespaces_may_make_them_by_hand_too(origin: Path) -> None:
+    usual = build()
+    sandbox = replace(usual, builder=replace(usual.builder, user_namespaces=True))
+    assert "--security-opt" not in words(usual, origin)
+    found = words(sandbox, origin)
+    assert found[found.index("--security-opt") + 1] == "seccomp=unconfined"
+
+
 def test_an_archive_is_unpacked_without_its_top_folder(tmp_path: Path) -> None:
     path = tmp_path / "tool.tgz"
     path.touch()

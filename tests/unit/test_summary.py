@@ -172,6 +172,21 @@ def test_a_limit_that_is_not_in_force_is_told_once_with_its_builds() -> None:
     assert "limits not in force:" not in shown(limited("a", swap=True))
 
 
+def test_a_lower_grade_is_told_once_with_its_builds() -> None:
+    refused = "acct(2): Operation not permitted"
+
+    def unwatched(name: str, reason: str | None) -> BuildRecord:
+        ended = replace(GOOD.ended, accounting=reason is None, accounting_refused=reason)
+        return replace(GOOD, id=name, ended=ended)
+
+    told_so = "not every process's end was seen, so “no SIGBUS” is not proved"
+    lines = shown(unwatched("a", refused), unwatched("b", refused))
+    assert lines[lines.index("grade lowered:") + 1] == f"  {told_so}: {refused} (all builds)"
+    lines = shown(unwatched("a", refused), unwatched("b", None))
+    assert f"  {told_so}: {refused} (a)" in lines
+    assert "grade lowered:" not in shown(unwatched("a", None))
+
+
 @pytest.mark.parametrize(
     ("outcomes", "code"),
     [

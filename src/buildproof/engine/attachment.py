@@ -26,6 +26,11 @@ class Attachment:
         with told_as("send to a container's stdin"):
             self._sock.sendall(data)
 
+    def end_of_input(self) -> None:
+        """Close the container's stdin, and go on listening to it."""
+        with told_as("close a container's stdin"):
+            self._sock.shutdown(socket.SHUT_WR)
+
     def chunks(self) -> Iterator[bytes]:
         """What the container prints, stdout and stderr as they come, until it ends or the connection does."""
         while header := self._exactly(_STREAM_HEADER.size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,10 +19,11 @@ from docker.context import ContextAPI
 from docker.types import HostConfig, LogConfig, Mount, Ulimit
 
 from buildproof.engine.attachment import Attachment
-from buildproof.engine.failure import CALL_TIMEOUT_S, RLIMIT_REFUSED, RLIMIT_TYPES, RlimitRefused, told_as
+from buildproof.engine.failure import CALL_TIMEOUT_S, rlimits_told_apart, told_as
 from buildproof.engine.spec import ContainerSpec, ContainerState
 from buildproof.errors import EngineError
 from buildproof.facts import EngineFacts
+from buildproof.patience import patient
 
 _LAST_OUTPUT_S = 10
 
@@ -44,7 +46,7 @@ class Engine:
                     settings["base_url"] = context.Host
         address = settings.get("base_url", "the default socket")
         with told_as(f"say its version at {address}"):
-            return cls(docker.APIClient(version="auto", timeout=CALL_TIMEOUT_S, **settings))
+            return cls(docker.APIClient(version="auto", timeout=round(patient(CALL_TIMEOUT_S)), **settings))
 
     def __enter__(self) -> Self:
         return self
@@ -59,8 +61,12 @@ class Engine:
         with told_as("say what it is"):
             info, version = self._api.info(), self._api.version()
         security = " ".join(info.get("SecurityOptions") or [])
+        components = [str(component.get("Name", "")) for component in version.get("Components") or []]
         cgroup_version = info.get("CgroupVersion", "1")
+        podman = "Podman Engine" in components
+        silent = podman and str(cgroup_version) == "2"  # up to 5.4 it looks for v1's files alone, and says False
         return EngineFacts(
+            product="Podman" if podman else "Docker",
             version=str(version.get("Version", "unknown")),
             api=str(version.get("ApiVersion", "unknown")),
             kernel=str(info.get("KernelVersion", "unknown")),
@@ -72,11 +78,16 @@ class Engine:
             cores=int(info.get("NCPU") or 0),
             memory=int(info.get("MemTotal") or 0),
             memory_limit=bool(info.get("MemoryLimit")),
-            swap_limit=bool(info.get("SwapLimit")),
+            swap_limit=None if silent else bool(info.get("SwapLimit")),
             pids_limit=bool(info.get("PidsLimit")),
-            rootless="name=rootless" in security,
+            cpu_limit=None if silent else bool(info.get("CpuCfsQuota")),
+            rootless="name=rootless" in security or bool(info.get("Rootless")),  # the latter is Podman's
             architecture=str(info.get("Architecture", "unknown")),
         )
+
+    @functools.cached_property
+    def _on_cgroup_v1(self) -> bool:
+        return self.facts().cgroup_version != 2
 
     # -- images -------------------------------------------------------------------------------------
 
@@ -105,9 +116,9 @@ class Engine:
 
     def import_image(self, tar: Path, reference: str, changes: list[str]) -> None:
         """Make an image of a root file system's tar; `changes` are Dockerfile lines."""
-        repository, _, tag = reference.rpartition(":")
         with told_as(f"import the image {reference}"):
-            answer = self._api.import_image(str(tar), repository=repository, tag=tag, changes=changes)
+            # As `docker import` does it: Podman 4.3's endpoint reads `repo` alone, tag included, and drops `tag`.
+            answer = self._api.import_image(str(tar), repository=reference, changes=changes)
             if '"error"' in str(answer):
                 raise EngineError(f"the engine refused to import the image {reference}: {answer}")
 
@@ -131,6 +142,16 @@ class Engine:
         with told_as(f"tag {reference}"):
             self._api.tag(reference, repository, tag, force=True)
 
+    def save(self, references: list[str]) -> Iterator[bytes]:
+        """Images with all their layers as `docker save` writes them: one tar, each layer once."""
+        with told_as(f"save the images {', '.join(references)}"):
+            url = f"{self._api.base_url}/v{self._api.api_version}/images/get"
+            with self._api.get(
+                url, params={"names": references}, stream=True, timeout=patient(CALL_TIMEOUT_S)
+            ) as response:
+                response.raise_for_status()
+                yield from response.iter_content(1 << 20)
+
     # -- containers ---------------------------------------------------------------------------------
 
     def create(self, spec: ContainerSpec) -> str:
@@ -151,6 +172,7 @@ class Engine:
                     "AttachStdout": True,
                     "AttachStderr": True,
                     "Tty": False,
+                    "ExposedPorts": {f"{port}/tcp": {} for port in spec.loopback_ports},
                     "HostConfig": self._host_config(spec),
                 },
                 name=spec.name,
@@ -174,8 +196,9 @@ class Engine:
             security_opt=list(spec.security) or None,
             mem_limit=limits.memory,
             memswap_limit=limits.memory_swap,
-            mem_swappiness=limits.swappiness,
-            oom_kill_disable=bool(limits.oom_kill_disable),
+            # cgroup v2 has neither: Docker leaves them out by itself, crun refuses to start a container that asks.
+            mem_swappiness=limits.swappiness if self._on_cgroup_v1 else None,
+            oom_kill_disable=bool(limits.oom_kill_disable) and self._on_cgroup_v1,
             shm_size=limits.shm,
             nano_cpus=round(limits.cpus * 1e9) if limits.cpus else None,
             cpu_shares=spec.cpu_shares,
@@ -183,6 +206,8 @@ class Engine:
             ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in limits.rlimits.items()] or None,
             tmpfs=dict(limits.tmpfs) or None,
             mounts=mounts or None,
+            devices=[f"{device}:{device}:rwm" for device in spec.devices] or None,
+            port_bindings=dict.fromkeys(spec.loopback_ports, ("127.0.0.1", None)) or None,
             volumes_from=[f"{spec.volumes_of}:ro"] if spec.volumes_of else None,
             log_config=None if spec.keep_log else LogConfig(type="none"),
         )
@@ -191,21 +216,18 @@ class Engine:
         return config
 
     def attach(self, container: str) -> Attachment:
-        """Attach stdin, stdout and stderr; do it before `start` so that nothing is missed."""
-        with told_as(f"attach to container {container[:12]}"):
+        """Attach stdin, stdout and stderr; do it before `start` so that nothing is missed.
+
+        Podman makes the container's first process here, Docker in `start`: RlimitRefused when that is where it fails.
+        """
+        with rlimits_told_apart(), told_as(f"attach to container {container[:12]}"):
             params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             return Attachment(self._api.attach_socket(container, params=params))
 
     def start(self, container: str) -> None:
         """Start a created container; RlimitRefused when that is where it fails."""
-        try:
-            with told_as(f"start container {container[:12]}"):
-                self._api.start(container)
-        except EngineError as error:
-            if refused := RLIMIT_REFUSED.search(error.what):
-                name = RLIMIT_TYPES[int(refused[1])] if refused[1] else refused[2].lower()
-                raise RlimitRefused(name, f"{refused[3]}: it lacks CAP_SYS_RESOURCE") from error
-            raise
+        with rlimits_told_apart(), told_as(f"start container {container[:12]}"):
+            self._api.start(container)
 
     def state(self, container: str) -> ContainerState:
         """Ask how a container is."""
@@ -217,6 +239,19 @@ class Engine:
             oom_flag=bool(state["OOMKilled"]),
             error=str(state.get("Error") or ""),
         )
+
+    def loopback_port(self, container: str, port: int) -> int:
+        """The port of the engine's loopback address that leads to a running container's `port`."""
+        with told_as(f"inspect container {container[:12]}"):
+            bound = self._api.inspect_container(container)["NetworkSettings"]["Ports"].get(f"{port}/tcp")
+        if not bound:
+            raise EngineError(f"port {port} of container {container[:12]} is not published")
+        return int(bound[0]["HostPort"])
+
+    def logs(self, container: str) -> bytes:
+        """What a container has printed so far; it must have been created with `keep_log`."""
+        with told_as(f"read the log of container {container[:12]}"):
+            return bytes(self._api.logs(container))
 
     def wait(self, container: str, timeout_s: float) -> int | None:
         """The exit code, or None when the container still runs after `timeout_s`."""
@@ -267,7 +302,7 @@ class Engine:
         """Whether a path exists in a container, running or not."""
         with told_as(f"look for {path} in container {container[:12]}"):
             url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
-            response = self._api.head(url, params={"path": path}, timeout=CALL_TIMEOUT_S)
+            response = self._api.head(url, params={"path": path}, timeout=patient(CALL_TIMEOUT_S))
             if response.status_code == 404:
                 return False
             response.raise_for_status()
@@ -316,7 +351,8 @@ class Engine:
         """Images with all these labels: id -> tags."""
         with told_as("list images"):
             found = self._api.images(filters={"label": list(labels)})
-        return {str(item["Id"]): list(item["RepoTags"] or []) for item in found}
+        # Podman names Docker Hub in full where Docker leaves it out; both take the short name.
+        return {str(item["Id"]): [tag.removeprefix("docker.io/") for tag in item["RepoTags"] or []] for item in found}
 
     def remove_image(self, reference: str) -> None:
         """Remove an image or one of its tags; nothing happens when it is gone already."""

@@ -12,6 +12,7 @@ import requests
 import urllib3
 
 from buildproof.errors import EngineError
+from buildproof.patience import patient
 
 CALL_TIMEOUT_S = 60
 _NO_ENGINE = (
@@ -19,8 +20,8 @@ _NO_ENGINE = (
     "`buildproof doctor` tells more"
 )
 # What runc ("rlimit type 7") and crun ("RLIMIT_NOFILE") say when the engine lacks CAP_SYS_RESOURCE, see getrlimit(2).
-RLIMIT_REFUSED = re.compile(r"rlimit(?: type (\d+)|s? .?RLIMIT_(\w+)).*?: (operation not permitted)", re.IGNORECASE)
-RLIMIT_TYPES = (
+_RLIMIT_REFUSED = re.compile(r"rlimit(?: type (\d+)|s? .?RLIMIT_(\w+)).*?: (operation not permitted)", re.IGNORECASE)
+_RLIMIT_TYPES = (
     "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks", "sigpending",
     "msgqueue", "nice", "rtprio", "rttime",
 )  # fmt: skip
@@ -31,7 +32,12 @@ class RlimitRefused(EngineError):
 
     def __init__(self, rlimit: str, reason: str) -> None:
         self.rlimit, self.reason = rlimit, reason
-        super().__init__(f"the engine refused to set the rlimit {rlimit}: {reason}")
+        super().__init__(
+            f"the engine refused to set the rlimit {rlimit}: {reason}",
+            # Podman 4.3 sets nofile and nproc of 1048576 by itself where nothing else is said.
+            next_step="give the engine CAP_SYS_RESOURCE, or rlimits that it may set as its own defaults "
+            "(Podman: `default_ulimits` in containers.conf)",
+        )
 
 
 @contextlib.contextmanager
@@ -42,13 +48,27 @@ def told_as(doing: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         raise EngineError(f"the engine refused to {doing}: {error.explanation or error}") from error
     except requests.exceptions.ReadTimeout as error:
-        raise EngineError(f"the engine did not answer within {CALL_TIMEOUT_S} s when asked to {doing}") from error
+        raise EngineError(
+            f"the engine did not answer within {patient(CALL_TIMEOUT_S):.0f} s when asked to {doing}"
+        ) from error
     except (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise EngineError(
             f"the engine cannot be reached to {doing}: {_root_cause(error)}", next_step=_NO_ENGINE
         ) from error
     except OSError as error:
         raise EngineError(f"the connection to the engine broke while asked to {doing}: {error}") from error
+
+
+@contextlib.contextmanager
+def rlimits_told_apart() -> Iterator[None]:
+    """Turn the EngineError of an rlimit that the engine may not set into RlimitRefused."""
+    try:
+        yield
+    except EngineError as error:
+        if refused := _RLIMIT_REFUSED.search(error.what):
+            name = _RLIMIT_TYPES[int(refused[1])] if refused[1] else refused[2].lower()
+            raise RlimitRefused(name, f"{refused[3]}: it lacks CAP_SYS_RESOURCE") from error
+        raise
 
 
 def _root_cause(error: BaseException) -> str:

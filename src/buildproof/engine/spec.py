@@ -33,6 +33,8 @@ class ContainerSpec:
     scratch: tuple[str, ...] = ()  # mount points of anonymous volumes, which go with the container
     volumes_of: str | None = None  # another container, whose volumes this one may read
     binds: dict[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+    loopback_ports: tuple[int, ...] = ()  # published at a free port of the engine's loopback address; needs a network
     stdin: bool = False
     keep_log: bool = False
 

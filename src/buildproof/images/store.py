@@ -20,10 +20,11 @@ from buildproof.images.context import Context
 from buildproof.images.dockerfile import instructions, with_parents
 from buildproof.layout import user_cache
 from buildproof.logs import plain
+from buildproof.patience import patient
 from buildproof.resources import dockerfiles
 
 OURS = "buildproof/"
-_STEP = re.compile(r"^Step (\d+)/\d+ : ")
+_STEP = re.compile(r"^(?:Step|STEP) (\d+)/\d+ ?: ")  # Docker: `Step 2/5 : RUN`, Podman: `STEP 2/5: RUN`
 _KEEP_LAST = 25
 _HASH_DIGITS = 16
 _TOOLCHAIN_S = 120.0
@@ -51,13 +52,14 @@ class Images:
     def __init__(self, engine: Engine, *, ca_bundle: Path | None, progress: Callable[[str], None]) -> None:
         self._engine, self._ca_bundle, self._progress = engine, ca_bundle, progress
         self._known: dict[str, Image] = {}
+        self._used: set[str] = set()
 
     def for_builder(self, builder: Builder) -> Image:
         """The image of a builder: made when it has a build context, else found or pulled."""
         if builder.build is None:
             return self.named(builder.image or "", builder.place)
         repository = (builder.image or f"{OURS}{builder.name}").partition(":")[0]
-        return self._make(repository, builder.build)
+        return self.made(repository, builder.build)
 
     def named(self, reference: str, where: Place | None = None) -> Image:
         """An image by name: `buildproof/NAME` is made from the shipped folder NAME, all others come from outside."""
@@ -66,11 +68,16 @@ class Images:
         folder = dockerfiles() / reference.removeprefix(OURS)
         if reference.startswith(OURS) and (folder / "Dockerfile").is_file():
             build = BuildContext(context=folder, dockerfile=folder / "Dockerfile", args={}, target=None)
-            image = self._make(reference, build)
+            image = self.made(reference, build)
         else:
             image = self._from_outside(reference, where)
         self._known[reference] = image
         return image
+
+    @property
+    def used(self) -> list[str]:
+        """References of all images asked for so far, and of those that they are made from."""
+        return sorted(self._used)
 
     def toolchain(self, image: Image, commands: dict[str, str]) -> dict[str, str]:
         """Version of each tool in the image, asked once per image: the first line that its command prints."""
@@ -92,7 +99,7 @@ class Images:
         container = self._engine.create(spec)
         try:
             output = bytearray()
-            self._engine.run_to_end(container, output.extend, timeout_s=_TOOLCHAIN_S)
+            self._engine.run_to_end(container, output.extend, timeout_s=patient(_TOOLCHAIN_S))
         finally:
             self._engine.remove(container)
         answers = [part.strip() for part in output.decode("utf-8", "replace").split(mark)[1:]]
@@ -101,12 +108,12 @@ class Images:
     # -- from outside -------------------------------------------------------------------------------
 
     def _from_outside(self, reference: str, where: Place | None) -> Image:
-        if image_id := self._engine.image_id(reference):
-            return Image(reference, image_id)
+        if self._engine.image_id(reference):
+            return self._present(reference)
         suite = suite_of(reference)
         ours = f"{OURS}bootstrap:{suite}" if suite else None
-        if ours and (image_id := self._engine.image_id(ours)):
-            return Image(ours, image_id)
+        if ours and self._engine.image_id(ours):
+            return self._present(ours)
         with self._lock(reference):
             self._progress(f"pulling {reference}")
             if self._engine.pull(reference):
@@ -126,11 +133,13 @@ class Images:
         image_id = self._engine.image_id(reference)
         if not image_id:
             raise ImageError(f"the image {reference} was made, and is not there")
+        self._used.add(reference)
         return Image(reference, image_id)
 
     # -- made here ----------------------------------------------------------------------------------
 
-    def _make(self, repository: str, build: BuildContext) -> Image:
+    def made(self, repository: str, build: BuildContext) -> Image:
+        """The image of a build context, built now unless the engine has it."""
         try:
             text = build.dockerfile.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

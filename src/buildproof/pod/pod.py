@@ -21,8 +21,10 @@ from buildproof.in_force import compare
 from buildproof.limits import Limits, LimitState
 from buildproof.logs import Log
 from buildproof.observation import Observation
+from buildproof.patience import patient
 from buildproof.pod.gate import gate_argv
 from buildproof.pod.probe import probe_spec, put_probe
+from buildproof.pod.seccomp import namespaces_allowed
 from buildproof.timeline import Timeline
 
 HELLO_S = 30.0
@@ -30,6 +32,7 @@ GATE_S = 60.0
 LAST_COUNTERS_S = 5.0
 ENDING_S = 60.0
 PROBE_SILENT_S = 30.0  # it reports every second: a probe that was stopped or starved watches nothing
+OWN_PAUSE_S = 5.0
 PROBE_DEADLINE_GRACE_S = 120.0
 
 
@@ -49,6 +52,7 @@ class PodSpec:
     time_limit_s: float
     silent_limit_s: float | None = None
     volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    user_namespaces: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,23 @@ class Ending:
     wall_s: float | None
     oom_flag: bool | None
     probe_lost: str | None
+
+
+class _Heartbeat:
+    """When the probe was last heard, by the monotonic clock."""
+
+    def __init__(self, now: float) -> None:
+        self._heard = self._looked = now
+
+    def is_lost(self, now: float, *, heard: bool) -> bool:
+        """Whether it has been silent for too long; to be asked all the time.
+
+        When nobody asked for a while it is we who were stopped: what the probe said meanwhile is still to be read.
+        """
+        if heard or now - self._looked > OWN_PAUSE_S:
+            self._heard = now
+        self._looked = now
+        return now - self._heard >= PROBE_SILENT_S
 
 
 class Pod:
@@ -99,7 +120,7 @@ class Pod:
     def _create(self) -> None:
         spec = self._spec
         marks = labels.of("probe", run=spec.run_id, build=spec.build_id)
-        deadline_s = spec.time_limit_s + PROBE_DEADLINE_GRACE_S
+        deadline_s = spec.time_limit_s + patient(PROBE_DEADLINE_GRACE_S)
         self._probe = self._engine.create(probe_spec(spec.probe_image, deadline_s=deadline_s, marks=marks))
         put_probe(self._engine, self._probe)
         self._build = self._create_build()
@@ -117,6 +138,7 @@ class Pod:
                 user=spec.user,
                 limits=replace(spec.limits, rlimits=granted),
                 pid_namespace_of=self._probe,
+                security=(namespaces_allowed(),) if spec.user_namespaces else (),
                 volumes=spec.volumes,
                 scratch=(spec.workdir,),
                 stdin=True,
@@ -161,15 +183,21 @@ class Pod:
         """Start both containers, the build held at its gate, and read the limits back from the kernel."""
         self._probe_line = self._attach(self._probe, self._read_probe)
         self._engine.start(self._probe)
-        self._expect(lambda: self.observation.hello is not None, HELLO_S, "the probe did not report")
+        self._expect(lambda: self.observation.hello is not None, patient(HELLO_S), "the probe did not report")
         self._start_build()
-        self._expect(lambda: self._gate_reached, GATE_S, "the build container did not reach its gate")
+        self._expect(lambda: self._gate_reached, patient(GATE_S), "the build container did not reach its gate")
         self._tell_probe(do="watch", container=self._build)
         self._tell_probe(do="limits")
-        self._expect(lambda: self.observation.limits is not None, HELLO_S, "the probe did not report the limits")
+        self._expect(
+            lambda: self.observation.limits is not None, patient(HELLO_S), "the probe did not report the limits"
+        )
         report = self.observation.limits or {}
         if not report.get("found"):
-            raise EngineError("the probe cannot see the build's processes: the pod's PID namespace is not shared")
+            raise EngineError(
+                "the probe cannot find the build's processes: the engine made no cgroup for their container, "
+                "or the pod's PID namespace is not shared",
+                next_step="`buildproof doctor` says what the engine lacks",
+            )
         host_swap = (self.observation.hello or {}).get("host_swap")
         self.limits = compare(self._spec.limits, report, host_swap=host_swap, refused=self._refused)
         return self.limits
@@ -177,14 +205,19 @@ class Pod:
     def _start_build(self) -> None:
         """Start the build container; an rlimit that the engine may not set is left out, and reported as such."""
         while True:
-            attachment = self._engine.attach(self._build)
+            attachment: Attachment | None = None
             try:
+                attachment = self._engine.attach(self._build)
                 self._engine.start(self._build)
             except RlimitRefused as error:
-                attachment.close()
-                if error.rlimit in self._refused or error.rlimit not in self._spec.limits.rlimits:
+                if attachment:
+                    attachment.close()
+                asked = [name for name in self._spec.limits.rlimits if name not in self._refused]
+                # Podman 4.3 adds rlimits of its own to those asked for: where it may not set its own, ask for none.
+                left_out = [error.rlimit] if error.rlimit in asked else asked
+                if not left_out:
                     raise
-                self._refused[error.rlimit] = f"the engine may not set it here ({error.reason})"
+                self._refused |= dict.fromkeys(left_out, f"the engine may not set it here ({error.reason})")
                 self._engine.remove(self._build)
                 self._build = self._create_build()
             else:
@@ -276,7 +309,7 @@ class Pod:
     def run(self) -> Ending:
         """Let the command go and follow it to its end, or to a limit of the harness."""
         self._tell_probe(do="go")
-        self._expect(lambda: self.observation.started, HELLO_S, "the probe did not start its clock")
+        self._expect(lambda: self.observation.started, patient(HELLO_S), "the probe did not start its clock")
         self._began = time.monotonic()
         self._build_line.send(b"\n")
         stopped = self._follow()
@@ -285,9 +318,10 @@ class Pod:
         if stopped is None:
             with contextlib.suppress(EngineError):  # the gate may be dead already: then the container ends by itself
                 self._build_line.send(b"\n")
-        else:
-            if stopped is Stop.PROBE_LOST:
-                probe_lost = self._how_it_was_lost(wall_s)
+            probe_lost = self._what_became_of_the_gate(wall_s)
+        elif stopped is Stop.PROBE_LOST:
+            probe_lost = self._how_it_was_lost(wall_s)
+        if stopped or probe_lost:
             self._engine.kill(self._build)
         state = self._await_end()
         own_end = stopped is None and not state.running
@@ -300,6 +334,23 @@ class Pod:
             probe_lost=probe_lost,
         )
 
+    def _what_became_of_the_gate(self, wall_s: float) -> str | None:
+        """What a build did to its gate, if it did something; waits for the container's end."""
+        if self._gate_was_killed():
+            return f"the shell around the command was killed {wall_s:.1f} s into the build, before it had ended"
+        if not self._has_ended():
+            return "the shell around the command did not go on after it: something in the build stopped it"
+        return None
+
+    def _gate_was_killed(self) -> bool:
+        """Whether the gate died first: then the probe saw no end of the command, and nobody knows what it still did.
+
+        Where the kernel killed for lack of memory that is what happened, and the counters tell of it.
+        """
+        seen = self.observation
+        accounted = seen.hello is not None and seen.accounting_refused is None and seen.accounting_gap is None
+        return accounted and seen.final and not seen.state.get("command") and not seen.memory().oom_kills
+
     def _how_it_was_lost(self, wall_s: float) -> str:
         if self._probe_gone:
             return f"the probe ended {wall_s:.1f} s into the build: {self._last_words('probe-gone')}"
@@ -307,7 +358,7 @@ class Pod:
 
     def _follow(self) -> Stop | None:
         began = self._began or time.monotonic()
-        heard = heard_probe = began
+        heard, heartbeat = began, _Heartbeat(began)
         limit = began + self._spec.time_limit_s
         silent_s = self._spec.silent_limit_s
         ending: float | None = None
@@ -317,12 +368,9 @@ class Pod:
             now = time.monotonic()
             if kind == "log":
                 heard = now
-            elif kind == "probe":
-                heard_probe = now
             elif kind == "build-gone":
-                ending = now + LAST_COUNTERS_S
-            # Only when nothing waits to be read: it may be we who were stopped for a while.
-            if self._probe_gone or (kind is None and now - heard_probe >= PROBE_SILENT_S):
+                ending = now + patient(LAST_COUNTERS_S)
+            if self._probe_gone or heartbeat.is_lost(now, heard=kind == "probe"):
                 return Stop.PROBE_LOST
             if self.on_progress:
                 self.on_progress(self.observation, now - began)
@@ -338,16 +386,19 @@ class Pod:
         """Have the counters read once more before the build is killed."""
         at_s = self.observation.state.get("at_s")
         self._tell_probe(do="sum-up")
-        deadline = time.monotonic() + LAST_COUNTERS_S
+        deadline = time.monotonic() + patient(LAST_COUNTERS_S)
         while self.observation.state.get("at_s") == at_s and self._next(deadline):
             pass
         return reason
 
-    def _await_end(self) -> ContainerState:
-        """Wait until the container is over and its last output was taken in."""
-        deadline = time.monotonic() + ENDING_S
+    def _has_ended(self) -> bool:
+        """Wait until the container is over and its last output was taken in; False when that took too long."""
+        deadline = time.monotonic() + patient(ENDING_S)
         while not self._build_gone and self._next(deadline):
             pass
-        if not self._build_gone or self._engine.wait(self._build, ENDING_S) is None:
-            raise EngineError(f"the build container did not end within {ENDING_S:.0f} s of being told to")
+        return self._build_gone and self._engine.wait(self._build, patient(ENDING_S)) is not None
+
+    def _await_end(self) -> ContainerState:
+        if not self._has_ended():
+            raise EngineError(f"the build container did not end within {patient(ENDING_S):.0f} s of being told to")
         return self._engine.state(self._build)

@@ -245,5 +245,18 @@ def of_process(proc_cgroup: str, root: Path) -> Cgroup | None:
     unified = next((path for number, names, path in entries if number == "0" and not names), None)
     if unified is None:
         return None
-    folder = root / unified.lstrip("/")
-    return CgroupV2(folder, root) if (folder / "memory.current").exists() else None
+    folder = _below(root, unified)
+    return CgroupV2(folder, root) if folder and (folder / "memory.current").exists() else None
+
+
+def _below(root: Path, path: str) -> Path | None:
+    """A cgroup's folder, also where its path is told from a namespace of the probe's own, see cgroup_namespaces(7).
+
+    Podman 5.4 gives no container the host's cgroup namespace that is asked for over the Docker API: a path is then
+    `/../other.scope/container`, with no word of what lies above, and its first name has to be looked for.
+    """
+    names = [name for name in path.split("/") if name]
+    if ".." not in names:
+        return root.joinpath(*names)
+    first, *rest = [name for name in names if name != ".."] or [""]
+    return next((found.joinpath(*rest) for found in root.rglob(first)), None) if first else None

@@ -158,10 +158,13 @@ class Watch:
             self._sum_up(final=False, command=None)
 
     def _is_over(self, at_s: float) -> bool:
-        """True when the gate is gone, or, where no accounting can tell, when it has had no child for a while."""
+        """True when the gate is gone, or, where no accounting can tell, when it has had no child for a while.
+
+        Accounting that the kernel may have suspended tells nothing: the command's own record may be among the lost.
+        """
         if self._gate_pid not in self._census.alive:
             return True
-        if self._journal:
+        if self._journal and not self._journal.suspended:
             return False
         busy = any(seen.ppid == self._gate_pid for seen in self._census.alive.values())
         self._idle_ticks = 0 if busy else self._idle_ticks + 1

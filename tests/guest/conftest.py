@@ -1,0 +1,114 @@
+"""The faults and the calibration against an engine on cgroup v2: slow where emulated, so only when asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from tests.guest import machine
+
+from buildproof.ca import ca_bundle
+from buildproof.engine import Engine
+from buildproof.patience import VARIABLE as PATIENCE
+from buildproof.plugin import say
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+MARKER = "guest"
+_EMULATED_IS_SLOWER = "10"
+_LEFT_OUT = pytest.StashKey[int]()
+
+# Faults that are left out where the machine may be emulated, each with the reason.
+TOO_HEAVY = {
+    "many-processes": "it starts a hundred thousand processes",
+    "oom-cc1plus": "the C++ compiler has to work its way up to 150 MiB",
+    "oom-rustc": "rustc has to work its way up to 512 MiB",
+    "truncated-proc-macro": "rustc compiles two crates before the third meets the fault",
+    "thrashing": "its words name its time limit of 8 s, which the compile before it uses up",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker that every test in this folder gets."""
+    config.addinivalue_line("markers", f"{MARKER}: against a Docker engine on cgroup v2 in a QEMU guest")
+
+
+def asked_for(config: pytest.Config) -> bool:
+    """Whether the command line names this folder, something below it, or the marker."""
+    paths = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
+    marked = MARKER in re.findall(r"\w+", config.option.markexpr or "")
+    return marked or any(path.resolve().is_relative_to(HERE) for path in paths)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is in this folder, and deselect what needs the guest when nobody asked."""
+    here = [item for item in items if item.path.is_relative_to(HERE) and "guest" in getattr(item, "fixturenames", ())]
+    for item in here:
+        item.add_marker(MARKER)
+    if here and not asked_for(config):
+        config.stash[_LEFT_OUT] = len(here)
+        config.hook.pytest_deselected(items=here)
+        items[:] = [item for item in items if item not in set(here)]
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    """Say that the guest was left out, and how to run it."""
+    count = config.stash.get(_LEFT_OUT, 0)
+    return f"{count} tests in a guest on cgroup v2 are deselected: `./verify tests/guest` runs them" if count else None
+
+
+@pytest.fixture(scope="session")
+def guest(pytestconfig: pytest.Config) -> Iterator[dict[str, str]]:
+    """The environment that points at the guest's engine. A guest that was up before stays up."""
+    with Engine.connect() as engine:
+        was_up = machine.find(engine) is not None
+        bundle = ca_bundle(pytestconfig.getoption("buildproof_ca_bundle"))
+        found = machine.up(engine, ca_bundle=bundle, say=lambda text: say(pytestconfig, f"guest: {text}"))
+        try:
+            yield {**os.environ, "DOCKER_HOST": found.docker_host, PATIENCE: _EMULATED_IS_SLOWER}
+        finally:
+            if not was_up:
+                machine.down(engine)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What a run of tests/faults said: test id -> its complaint, None for one that passed."""
+
+    results: dict[str, str | None]
+    output: str
+
+
+@pytest.fixture(scope="session")
+def faults(guest: dict[str, str], pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """One run of the faults against the guest, its lines shown as they come."""
+    xml = tmp_path_factory.mktemp("faults") / "results.xml"
+    left_out = " and ".join(f"not {name}-" for name in TOO_HEAVY)
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pytest.ini"), "--rootdir", str(ROOT)]
+    command += ["tests/faults/test_faults.py", "-k", left_out, f"--junitxml={xml}"]
+    lines = []
+    with subprocess.Popen(
+        command, cwd=ROOT, env=guest, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                say(pytestconfig, f"guest: {line.rstrip()}")
+        except BaseException:
+            process.terminate()  # its builds end with it, for their lease closes
+            raise
+    results = {case.attrib["name"]: _complaint(case) for case in ET.parse(xml).iter("testcase")}  # noqa: S314
+    return Suite(results, "".join(lines))
+
+
+def _complaint(case: ET.Element) -> str | None:
+    found = [child for child in case if child.tag in {"failure", "error", "skipped"}]
+    return "\n".join(f"{child.get('message')}\n{child.text}" for child in found) or None

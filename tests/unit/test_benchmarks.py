@@ -1,0 +1,43 @@
+"""The bare run of a benchmark is the record's own `docker run`, and times nothing but the command."""
+
+from __future__ import annotations
+
+import pytest
+from benchmarks.bare import Bare, flags_of
+
+from buildproof.limits import LimitState
+from buildproof.record import BuildRecord
+
+LINE = (
+    "docker run --rm -it --memory=1024 --ulimit=nofile=1:2 --ulimit=core=0:0 --tmpfs=/x:size=4m -e 'A=b c' "
+    "-v /home/me/project:/mnt/source:ro -w /buildproof/src buildproof/linux-builder:1 /bin/sh -c 'cp -a . && make'"
+)
+
+
+def record(**limits: bool) -> BuildRecord:
+    states = {
+        name.replace("_", " "): LimitState(requested=1, effective=1, in_force=held) for name, held in limits.items()
+    }
+    return BuildRecord(
+        id="x", project="x", builder="x", profile="x", tier="gate", target="linux-x86_64", reproduce=LINE, limits=states
+    )
+
+
+def test_the_bare_container_is_that_of_the_record_without_its_sources_and_command() -> None:
+    expected = "--memory=1024 --ulimit=nofile=1:2 --ulimit=core=0:0 --tmpfs=/x:size=4m -e A=b_c -w /buildproof/src"
+    flags = flags_of(record())
+    assert [flag.replace(" ", "_") for flag in flags] == [*expected.split(), "buildproof/linux-builder:1"]
+
+
+def test_what_the_engine_refused_to_set_is_not_asked_of_it_again() -> None:
+    flags = flags_of(record(ulimit_nofile=False, ulimit_core=True))
+    assert "--ulimit=core=0:0" in flags
+    assert not any("nofile" in flag for flag in flags)
+
+
+@pytest.mark.parametrize(
+    ("output", "wall_s"),
+    [("built\n\nbuildproof-bare 1000000000 3500000000\n", 2.5), ("Killed\n", None)],
+)
+def test_the_wall_time_is_what_the_shell_told(output: str, wall_s: float | None) -> None:
+    assert Bare(exit_code=0, oom_flag=False, output=output).wall_s == wall_s
