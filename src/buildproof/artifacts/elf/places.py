@@ -184,7 +184,12 @@ def _overlay(image: ElfImage) -> Iterator[Problem]:
 
 
 def _ends_in_section_headers(image: ElfImage, rest: range) -> bool:
-    """Whether the file ends in section headers that are not its own: linkers write that table last."""
+    """Whether the file ends in section headers that are not its own: linkers write that table last.
+
+    A file that says it has none may have lost its header's word for them, and nothing else.
+    """
+    if not image.header.shoff:
+        return False
     layout = SECTION_HEADER[image.ident[4]]
     length = _TELLING_HEADERS * layout.size
     if len(rest) < length:
