@@ -239,6 +239,12 @@ def _sections_share_bytes(elf: Elf) -> None:
     elf.put64(names + 24, code)
 
 
+def _older_rest(elf: Elf) -> None:
+    """What a longer program leaves behind a shorter one: some data, and its section headers at the very end."""
+    table = bytes(elf.data[_table(elf) + 64 : _table(elf) + 64 * elf.u16(60)])
+    elf.data.extend(b"data of the longer program" * 40 + table)
+
+
 def _append(data: bytes) -> Mutation:
     return lambda image: image.extend(data)
 
@@ -391,5 +397,6 @@ DAMAGES = [
     Damage("section-at-other-place", "elf-section-places", _ELF.edit(_section_shifted)),
     Damage("sections-share-bytes", "elf-section-overlap", _ELF.edit(_sections_share_bytes)),
     Damage("rest-of-a-longer-file", "elf-overlay", _append(b"was here before" * 100), CheckStatus.WARNING),
+    Damage("written-over-a-longer-file", "elf-overlay", _ELF.edit(_older_rest)),
     Damage("one-byte-appended", "elf-overlay", _append(b"x"), CheckStatus.WARNING),
 ]

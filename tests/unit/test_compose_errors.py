@@ -167,6 +167,10 @@ windows
     5:42: …glibc-baseline: 'new' is no version of glibc, such as 2.36
 {target: windows-i686, glibc-baseline: "2.36"}
     5:42: …glibc-baseline: has no meaning for windows-i686
+{target: windows-i686, windows-baseline: "95"}
+    5:42: …windows-baseline: '95' is none of the versions of Windows that are known: 7, 8, 8.1, 10, 11
+{target: linux-x86_64, windows-baseline: "10"}
+    5:42: …windows-baseline: has no meaning for linux-x86_64
 {target: linux-x86_64, profile: guide, profiles: {guide: {}}}
     5:69: …profiles.guide: is the name of the builder's own settings already
 {target: linux-x86_64, profiles: {A B: {}}}

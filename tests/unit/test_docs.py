@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit import binaries_elf_damage, binaries_pe_damage
 
 from buildproof import compose_refused
 from buildproof.check import rulebook
@@ -14,6 +15,7 @@ from buildproof.compose import read_compose
 from buildproof.compose_limits import RLIMITS, UlimitTable
 from buildproof.compose_tables import BuilderTable, ComposeTable, ExtensionTable, ImageTable, ProfileTable
 from buildproof.document.table import Table, keys_of
+from buildproof.evidence import CheckStatus
 from buildproof.manifest import read_manifest
 from buildproof.manifest_tables import (
     ARCHIVE_SUFFIXES,
@@ -104,6 +106,16 @@ def test_the_documented_words_are_the_codes_words() -> None:
 def test_the_page_of_rules_is_the_codes() -> None:
     page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
     assert page == rulebook() + "\n", "buildproof rules > docs/rules.md"
+
+
+def test_what_other_readers_let_through_was_measured_with_every_damage() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "readers.md").read_text()
+    measured = re.findall(r"^\| ([a-z0-9-]+) \| `([a-z-]+)` \| (\w*)", page, re.MULTILINE)
+    damages = [*binaries_pe_damage.DAMAGES, *binaries_elf_damage.DAMAGES]
+    said = {CheckStatus.FAIL: "refuses", CheckStatus.WARNING: "warns"}
+    assert measured == [(damage.name, damage.rule, said[damage.status]) for damage in damages], (
+        "python benchmarks/readers.py > docs/readers.md"
+    )
 
 
 def test_the_examples_are_valid(tmp_path: Path) -> None:

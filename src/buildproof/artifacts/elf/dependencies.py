@@ -12,6 +12,7 @@ from buildproof.artifacts.elf.versions import Needed, symbols_of, versions_neede
 from buildproof.artifacts.rule import Aspect, Problem, Rule
 
 _MOST_NAMES = 5  # symbols that a message names
+_MOST_VERSIONS = 20
 _FOR_PACKED_RELOCATIONS = ("GLIBC_ABI_DT_RELR", (2, 36))
 _RELATIVE = re.compile(r"\$(ORIGIN|\{ORIGIN\})(/|$)")
 
@@ -58,9 +59,9 @@ def _problems(image: ElfImage, prefix: str, most: policy.Version, promised: str)
     if not beyond:
         return
     told = []
-    for _, item in beyond:
-        names = symbols_of(image, item.index)
-        shown = ", ".join(names[:_MOST_NAMES]) + (f" and {len(names) - _MOST_NAMES} more" * (len(names) > _MOST_NAMES))
+    for _, item in beyond[:_MOST_VERSIONS]:
+        names, count = symbols_of(image, item.index, _MOST_NAMES)
+        shown = ", ".join(names) + (f" and {count - len(names)} more" if count > len(names) else "")
         told.append(f"{shown or 'the file as a whole'} ({item.version})")
     newest = beyond[0][1]
     yield Problem(
@@ -91,9 +92,9 @@ def _libstdcxx(image: ElfImage) -> Iterator[Problem]:
 def _private(image: ElfImage) -> Iterator[Problem]:
     for item in versions_needed(image):
         if item.version == "GLIBC_PRIVATE":
-            names = symbols_of(image, item.index)
+            names, _ = symbols_of(image, item.index, _MOST_NAMES)
             yield Problem(
-                message=f"the program uses what glibc keeps to itself: {', '.join(names[:_MOST_NAMES])}",
+                message=f"the program uses what glibc keeps to itself: {', '.join(names)}",
                 offset=item.offset,
                 expected="no GLIBC_PRIVATE",
                 actual=item.version,

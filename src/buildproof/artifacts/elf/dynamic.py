@@ -9,6 +9,7 @@ from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 
 _NAMES = (DynamicTag.NEEDED, DynamicTag.SONAME, DynamicTag.RPATH, DynamicTag.RUNPATH)
+_MOST_NAMES = 2000  # the largest desktop programs name some 300
 _TABLES = (
     (DynamicTag.RELA, DynamicTag.RELASZ, "the relocation table"),
     (DynamicTag.REL, DynamicTag.RELSZ, "the relocation table"),
@@ -40,7 +41,16 @@ def _strings(image: ElfImage) -> Iterator[Problem]:
             actual=f"{size} bytes without one",
         )
         return
-    for tag, index in image.dynamic_entries:
+    names = [entry for entry in image.dynamic_entries if entry[0] in _NAMES]
+    if len(names) > _MOST_NAMES:
+        yield Problem(
+            message=f"the dynamic section names {len(names)} libraries and folders",
+            offset=start,
+            expected=f"up to {_MOST_NAMES}",
+            actual=str(len(names)),
+        )
+        return
+    for tag, index in names:
         if tag in _NAMES:
             kind = DynamicTag(tag).name
             text = image.string(index, f"the string of DT_{kind}")

@@ -7,6 +7,7 @@ and raises OutOfFileError where it is not there. All targets are little-endian, 
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from enum import IntEnum
 from functools import cached_property
 from typing import NamedTuple
@@ -20,11 +21,12 @@ CLASS_32, CLASS_64 = 1, 2
 PF_X, PF_W = 1, 2
 DF_BIND_NOW, DF_1_NOW = 8, 1
 SHF_ALLOC, SHF_EXECINSTR, SHF_TLS = 2, 4, 0x400
-LONGEST_NAME = 65536  # bytes: mangled names of C++ templates and Rust generics reach some thousands
+LONGEST_SYMBOL = 1 << 20  # bytes: mangled names of C++ templates and Rust generics reach some ten thousand
+LONGEST_NAME = 4096  # bytes of a library's name, a version or a list of folders: PATH_MAX
 
 _HEADER = {CLASS_32: struct.Struct("<16sHHIIIIIHHHHHH"), CLASS_64: struct.Struct("<16sHHIQQQIHHHHHH")}
 _SEGMENT = {CLASS_32: struct.Struct("<IIIIIIII"), CLASS_64: struct.Struct("<IIQQQQQQ")}
-_SECTION = {CLASS_32: struct.Struct("<IIIIIIIIII"), CLASS_64: struct.Struct("<IIQQQQIIQQ")}
+SECTION_HEADER = {CLASS_32: struct.Struct("<IIIIIIIIII"), CLASS_64: struct.Struct("<IIQQQQIIQQ")}
 _DYNAMIC = {CLASS_32: struct.Struct("<II"), CLASS_64: struct.Struct("<QQ")}
 _U16 = struct.Struct("<H")
 
@@ -247,20 +249,20 @@ class ElfImage:
     @property
     def section_entry_size(self) -> int:
         """Bytes of a section header."""
-        return _SECTION[self.ident[4]].size
+        return SECTION_HEADER[self.ident[4]].size
 
     @cached_property
     def section_count(self) -> int:
         """e_shnum, or the first header's sh_size, where the number stands from 0xff00 sections on."""
         if not self.header.shoff:
             return 0
-        first = self.reader.unpack(_SECTION[self.ident[4]], self.header.shoff, "the section header table")
+        first = self.reader.unpack(SECTION_HEADER[self.ident[4]], self.header.shoff, "the section header table")
         return self.header.shnum or int(first[5])
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """The section headers; none where the file has no section header table."""
-        layout, start = _SECTION[self.ident[4]], self.header.shoff
+        layout, start = SECTION_HEADER[self.ident[4]], self.header.shoff
         entries = self.reader.table(layout, start, self.section_count, "the section header table")
         return tuple(
             Section(index, start + index * layout.size, e[1], e[2], e[3], e[4], e[5], e[6])
@@ -319,17 +321,26 @@ class ElfImage:
 
         Raises MisplacedError where they do not.
         """
-        for load in self.loads:
-            if load.vaddr <= address < load.memory_end:
-                if address + length > load.vaddr + load.filesz:
-                    raise MisplacedError(what, address, length, f"for which the file has no bytes in {load}")
-                return load.offset + address - load.vaddr
-        raise MisplacedError(what, address, length, "where no PT_LOAD segment is")
+        load = self.load_at(address)
+        if load is None:
+            raise MisplacedError(what, address, length, "where no PT_LOAD segment is")
+        if address + length > load.vaddr + load.filesz:
+            raise MisplacedError(what, address, length, f"for which the file has no bytes in {load}")
+        return load.offset + address - load.vaddr
+
+    def load_at(self, address: int) -> Segment | None:
+        """The PT_LOAD whose memory holds this address, in a file whose PT_LOADs ascend (`elf-load-order`)."""
+        index = bisect_right(self._load_starts, address) - 1
+        return self.loads[index] if index >= 0 and address < self.loads[index].memory_end else None
+
+    @cached_property
+    def _load_starts(self) -> list[int]:
+        return [load.vaddr for load in self.loads]
 
     def backed_size(self, address: int) -> int:
         """How many bytes the file has from `address` on, in the same PT_LOAD."""
-        sizes = (load.vaddr + load.filesz - address for load in self.loads if load.vaddr <= address < load.memory_end)
-        return max(0, next(sizes, 0))
+        load = self.load_at(address)
+        return max(0, load.vaddr + load.filesz - address) if load else 0
 
     def spans(self, *, executable: bool = False, writable: bool = False) -> list[tuple[int, int]]:
         """The PT_LOAD segments' ranges of addresses: all of them, or those that can be executed or written."""
@@ -345,10 +356,10 @@ class ElfImage:
         size = self.tags.get(DynamicTag.STRSZ, 0)
         return self.backed(self.tags.get(DynamicTag.STRTAB, 0), size, "the dynamic string table"), size
 
-    def string(self, index: int, what: str) -> str:
-        """A string of the dynamic string table; MisplacedError where there is none."""
+    def string(self, index: int, what: str, *, most: int = LONGEST_NAME) -> str:
+        """A string of the dynamic string table; MisplacedError where there is none of up to `most` bytes."""
         start, size = self.strings
-        raw = self.reader.text(start + index, start + min(size, index + LONGEST_NAME)) if index < size else None
+        raw = self.reader.text(start + index, start + min(size, index + most)) if index < size else None
         if raw is None:
             raise MisplacedError(what, index, 0, f"of the dynamic string table, which has {size} bytes")
         return raw.decode("utf-8", "backslashreplace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from buildproof.artifacts.elf.image import SHF_ALLOC, SHF_TLS, ElfImage, SectionType, SegmentType
+from buildproof.artifacts.elf.image import SECTION_HEADER, SHF_ALLOC, SHF_TLS, ElfImage, SectionType, SegmentType
 from buildproof.artifacts.elf.sections import no_sections
 from buildproof.artifacts.payload import payload_of
 from buildproof.artifacts.reader import align_up, is_power_of_two, span
@@ -20,9 +20,11 @@ _PARTS = frozenset(
     }
 )  # fmt: skip
 _NOTE = struct.Struct("<III")
+_MOST_NOTES = 10_000  # in a segment: a program has some five
 _EH_FRAME_HEADER = struct.Struct("<BBBB")
 _SDATA4_RELATIVE = 0x3B  # DW_EH_PE_datarel | DW_EH_PE_sdata4: what linkers write
 _UDATA4 = 0x03
+_TELLING_HEADERS = 4  # as many as no other data is likely to look like
 
 
 def _parts(image: ElfImage) -> Iterator[Problem]:
@@ -34,7 +36,7 @@ def _parts(image: ElfImage) -> Iterator[Problem]:
             continue
         # PT_TLS may have its zero-filled end where other data follows; PT_GNU_RELRO ends with its page.
         length = segment.memsz if segment.type not in (SegmentType.TLS, SegmentType.GNU_RELRO) else segment.filesz
-        home = next((load for load in image.loads if load.vaddr <= segment.vaddr < load.memory_end), None)
+        home = image.load_at(segment.vaddr)
         if home is None or segment.vaddr + length > align_up(home.memory_end, 4096):
             yield Problem(
                 message=f"{segment} at {span(segment.vaddr, segment.vaddr + segment.memsz)} in memory lies in no "
@@ -66,7 +68,9 @@ def _notes(image: ElfImage) -> Iterator[Problem]:
             continue
         alignment = 8 if segment.align == 8 else 4
         at, end = segment.offset, segment.file_end
-        while at + _NOTE.size <= end:
+        for _ in range(_MOST_NOTES):
+            if at + _NOTE.size > end:
+                break
             name, description, _ = image.reader.unpack(_NOTE, at, "a note")
             following = align_up(align_up(at + _NOTE.size + name, alignment) + description, alignment)
             if name == 0 or at + _NOTE.size + name + description > end:
@@ -119,7 +123,7 @@ def _section_places(image: ElfImage) -> Iterator[Problem]:
     for section in image.sections:
         if not section.flags & SHF_ALLOC or not section.file_size or section.flags & SHF_TLS:
             continue
-        home = next((load for load in image.loads if load.vaddr <= section.address < load.memory_end), None)
+        home = image.load_at(section.address)
         if home is None:
             continue  # not loaded, whatever its flag says: what is not loaded cannot be wrong
         expected = section.address - home.vaddr + home.offset
@@ -163,16 +167,42 @@ def overlay(image: ElfImage) -> range:
 
 def _overlay(image: ElfImage) -> Iterator[Problem]:
     rest = overlay(image)
-    blank = image.content.blank(image.reader, rest.start, rest.stop)  # of which `file-tail` tells
-    if rest and not blank and payload_of(image.reader, rest) is None:
+    # Zeros at the end are what `file-tail` tells of.
+    if not rest or image.content.blank(image.reader, rest.start, rest.stop):
+        return
+    older = _ends_in_section_headers(image, rest)
+    if older or payload_of(image.reader, rest) is None:
+        kind = "the rest of an older ELF file, which this one was written over" if older else "no payload known here"
         yield Problem(
-            message=f"no header accounts for the last {len(rest)} bytes of the file, from {rest.start:#x} on, "
-            "and they are no payload that is known here",
+            message=f"no header accounts for the last {len(rest)} bytes of the file, from {rest.start:#x} on: "
+            f"they are {kind}",
             offset=rest.start,
             expected=f"the end of the file at {rest.start:#x}",
             actual=f"{image.reader.size:#x}",
-            status=CheckStatus.WARNING,
+            status=CheckStatus.FAIL if older else CheckStatus.WARNING,
         )
+
+
+def _ends_in_section_headers(image: ElfImage, rest: range) -> bool:
+    """Whether the file ends in section headers that are not its own: linkers write that table last.
+
+    A file that says it has none may have lost its header's word for them, and nothing else.
+    """
+    if not image.header.shoff:
+        return False
+    layout = SECTION_HEADER[image.ident[4]]
+    length = _TELLING_HEADERS * layout.size
+    if len(rest) < length:
+        return False
+    headers = layout.iter_unpack(image.reader.read(rest.stop - length, length, "the end of the file"))
+    return all(_is_section_header(header, image.reader.size) for header in headers)
+
+
+def _is_section_header(header: tuple[int, ...], size: int) -> bool:
+    kind, offset, length, alignment = header[1], header[4], header[5], header[8]
+    known = 0 < kind < 20 or 0x6FFFFFF0 <= kind <= 0x70000001
+    inside = offset <= size and (length <= size or kind == SectionType.NOBITS)
+    return known and inside and is_power_of_two(alignment)
 
 
 _SEGMENTS = 'System V gABI, ch. 5 "Program Header"'

@@ -22,6 +22,7 @@ _TYPES = {
     Machine.AARCH64: frozenset({0, 257, 258, *range(1024, 1033)}),
 }
 _DF_TEXTREL = 4
+_MOST = 1 << 21  # the first relocations of a table that are looked at: the largest browsers have a million
 
 
 class _Table(NamedTuple):
@@ -51,6 +52,7 @@ def _columns(image: ElfImage, tag: DynamicTag, size: int, *, addends: bool) -> _
     entry = image.word * (3 if addends else 2)
     count, what = size // entry, f"the relocation table (DT_{tag.name})"
     at = image.backed(image.tags[tag], count * entry, what)
+    count = min(count, _MOST)
     if image.ident[4] == CLASS_32:
         words = image.reader.words(U32, at, count * entry // 4, what)
         infos = words[1 :: entry // 4]
@@ -97,7 +99,7 @@ def _relative_first(image: ElfImage) -> Iterator[Problem]:
             continue
         types = table.types[:count]
         relative = _RELATIVE[image.target.machine]
-        if len(types) < count or set(types) != {relative}:
+        if len(types) < min(count, _MOST) or set(types) != {relative}:
             index = next((index for index, kind in enumerate(types) if kind != relative), len(types))
             yield _problem(
                 table, index, f"ought to be relative, because DT_{counter.name} is {count}", f"type {relative}"

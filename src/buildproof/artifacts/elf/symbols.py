@@ -10,6 +10,9 @@ from buildproof.artifacts.elf.sections import no_sections
 from buildproof.artifacts.reader import U32, MisplacedError
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 
+# One bucket's symbols: a handful, where the hash is any good.
+_LONGEST_CHAIN = 1 << 17
+
 
 def symbol_size(image: ElfImage) -> int:
     """Bytes of Elf32_Sym or Elf64_Sym."""
@@ -50,14 +53,14 @@ def _gnu_hash_end(image: ElfImage) -> int:
     chains = tables + 4 * buckets
     at = image.backed(chains, 4 * (last - first + 1), f"the chains of {what}")
     words = image.reader.words(U32, at, image.backed_size(chains) // 4, what)
-    for index in range(last - first, len(words)):
+    for index in range(last - first, min(len(words), last - first + _LONGEST_CHAIN)):
         if words[index] & 1:
             return first + index + 1
     raise MisplacedError(what, address, 0, "and its last chain has no end")
 
 
 def undefined_names(image: ElfImage) -> list[str]:
-    """The dynamic symbols that other files have to define; MisplacedError where a name is not there."""
+    """The dynamic symbols that other files have to define, cut to 64 bytes: for those who look for short ones."""
     count, size = symbol_count(image), symbol_size(image)
     if not count:
         return []
@@ -66,11 +69,10 @@ def undefined_names(image: ElfImage) -> list[str]:
     words = image.reader.words(U32, at, count * size // 4, what)
     # st_shndx: the upper half of the word behind st_info and st_other, which is the second in ELF64, the last in ELF32.
     places = words[(1 if size == 24 else 3) :: size // 4]
-    return [
-        image.string(words[index * size // 4], "the name of a dynamic symbol")
-        for index, word in enumerate(places)
-        if index and word >> 16 == 0
-    ]
+    start, length = image.strings
+    table = image.reader.read(start, length, "the dynamic string table")
+    at_names = [words[index * size // 4] for index, word in enumerate(places) if index and word >> 16 == 0]
+    return [table[name : name + 64].partition(b"\0")[0].decode("ascii", "replace") for name in at_names]
 
 
 def _hash(image: ElfImage) -> Iterator[Problem]:

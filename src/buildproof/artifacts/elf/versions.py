@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from buildproof.artifacts.elf.dynamic import no_dynamic
-from buildproof.artifacts.elf.image import DynamicTag, ElfImage
+from buildproof.artifacts.elf.image import LONGEST_SYMBOL, DynamicTag, ElfImage
 from buildproof.artifacts.elf.symbols import symbol_count, symbol_size
 from buildproof.artifacts.reader import U16, U32, MisplacedError
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
@@ -16,7 +16,7 @@ _NEED, _NEED_AUX = struct.Struct("<HHIII"), struct.Struct("<IHHII")
 _DEF, _DEF_AUX = struct.Struct("<HHHHIII"), struct.Struct("<II")
 _HIDDEN = 0x8000
 _GLOBAL = 1  # VER_NDX_LOCAL and VER_NDX_GLOBAL need no definition
-_MOST = 20_000  # versions: libstdc++ defines some 50, glibc some 40
+_MOST = 5_000  # versions: libstdc++ defines some 50, glibc some 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +84,17 @@ def versions_defined(image: ElfImage) -> dict[int, str]:
     return found
 
 
-def symbols_of(image: ElfImage, index: int) -> list[str]:
-    """The names of the dynamic symbols to which DT_VERSYM gives this number, in order."""
+def symbols_of(image: ElfImage, index: int, most: int) -> tuple[list[str], int]:
+    """The first names of the dynamic symbols to which DT_VERSYM gives this number, and how many there are."""
     count, size = symbol_count(image), symbol_size(image)
     if not count or DynamicTag.VERSYM not in image.tags:
-        return []
+        return [], 0
     versions = image.reader.words(U16, image.backed(image.tags[DynamicTag.VERSYM], 2 * count, "DT_VERSYM"), count, "")
     at = image.backed(image.tags[DynamicTag.SYMTAB], count * size, "the dynamic symbol table")
     names = image.reader.words(U32, at, count * size // 4, "the dynamic symbol table")[0 :: size // 4]
     chosen = [number for number, version in enumerate(versions) if version & ~_HIDDEN == index]
-    return [image.string(names[number], "the name of a dynamic symbol") for number in chosen]
+    what = "the name of a dynamic symbol"
+    return [image.string(names[number], what, most=LONGEST_SYMBOL) for number in chosen[:most]], len(chosen)
 
 
 def _read(image: ElfImage, address: int, length: int, what: str) -> bytes:

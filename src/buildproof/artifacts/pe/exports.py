@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from buildproof.artifacts.pe.image import EXPORT, PeImage
-from buildproof.artifacts.reader import U16, U32, first_outside
+from buildproof.artifacts.reader import U16, U32, MisplacedError, first_outside
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 
 _DIRECTORY = struct.Struct("<IIHHIIIIIII")
 _MOST = 65536  # ordinals have 16 bits
+_MOST_BYTES = 16 << 20  # of all names together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ def exports(image: PeImage) -> Exports | None:
     if named and named <= _MOST:
         start = image.backed(names_rva, 4 * named, "the export name pointer table")
         pointers = image.reader.words(U32, start, named, "the export name pointer table")
-        names = [image.name_at(pointer, f"the name of export {index}") for index, pointer in enumerate(pointers)]
+        names = list(_names(image, pointers))
         start = image.backed(ordinals_rva, 2 * named, "the export ordinal table")
         ordinals = image.reader.words(U16, start, named, "the export ordinal table").tolist()
     inside = range(entry.rva, entry.rva + entry.size)
@@ -57,8 +58,18 @@ def exports(image: PeImage) -> Exports | None:
         names=tuple(names),
         ordinals=tuple(ordinals),
         functions=tuple(functions),
-        forwarded=tuple(image.name_at(rva, "a forwarded export") for rva in functions if rva in inside),
+        forwarded=tuple(_names(image, (rva for rva in functions if rva in inside))),
     )
+
+
+def _names(image: PeImage, pointers: Iterable[int]) -> Iterator[str]:
+    room = _MOST_BYTES
+    for index, pointer in enumerate(pointers):
+        name = image.name_at(pointer, f"the name of export {index}")
+        room -= len(name)
+        if room < 0:
+            raise MisplacedError("the export name table", pointer, len(name), "with endless names")
+        yield name
 
 
 def _counts(image: PeImage, entry_rva: int) -> tuple[int, int]:

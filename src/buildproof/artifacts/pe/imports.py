@@ -18,6 +18,7 @@ _RVA_BASED = (
 # A large program imports some 2,000 names from 60 DLLs. The limits keep the time short that nonsense can cost.
 _MOST_DLLS = 4096
 _MOST_NAMES = 100_000
+_MOST_BYTES = 16 << 20  # of all names together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ def _walk(image: PeImage, number: int) -> list[Imported]:
     delayed = number == DELAY_IMPORT
     layout = _DELAY_DESCRIPTOR if delayed else _DESCRIPTOR
     found: list[Imported] = []
-    left = _MOST_NAMES
+    left, room = _MOST_NAMES, _MOST_BYTES
     for index in range(_MOST_DLLS):
         rva = directory.rva + index * layout.size
         what = f"descriptor {index} of the {directory.name}"
@@ -64,13 +65,18 @@ def _walk(image: PeImage, number: int) -> list[Imported]:
         left -= len(thunks)
         _writable_from(image, address, len(thunks), f"the import address table of {dll}")
         top = 1 << (image.target.machine.bits - 1)
+        names: list[str] = []
+        for thunk in thunks:
+            if thunk < top:
+                names.append(image.name_at(thunk + 2, f"a name that is imported from {dll}"))
+                room -= len(names[-1])
+                if room < 0:
+                    raise MisplacedError(f"the {directory.name}", directory.rva, directory.size, "with endless names")
         found.append(
             Imported(
                 dll=dll,
                 offset=at,
-                names=tuple(
-                    image.name_at(thunk + 2, f"a name that is imported from {dll}") for thunk in thunks if thunk < top
-                ),
+                names=tuple(names),
                 ordinals=tuple(thunk & 0xFFFF for thunk in thunks if thunk >= top),
                 delayed=delayed,
             )

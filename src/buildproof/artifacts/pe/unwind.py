@@ -14,6 +14,7 @@ from buildproof.targets import Machine
 
 _WORDS = {Machine.X86_64: 3, Machine.AARCH64: 2}  # of 4 bytes in a RUNTIME_FUNCTION
 _VERSIONS = frozenset({1, 2})
+_MOST = 1 << 21  # the first functions of a table that are looked at: the largest browsers have a million
 _INDIRECT = 1  # set in UnwindData where it is the address of another RUNTIME_FUNCTION
 
 
@@ -31,7 +32,7 @@ def _exceptions(image: PeImage) -> Iterator[Problem]:
         )
         return
     start = image.backed(entry.rva, entry.size, "the exception table")
-    words = image.reader.words(U32, start, entry.size // 4, "the exception table")
+    words = image.reader.words(U32, start, min(entry.size, _MOST * size) // 4, "the exception table")
     begins = words[0 :: size // 4]
     if not all(map(operator.le, begins, begins[1:])):
         index = next(index for index in range(1, len(begins)) if begins[index - 1] > begins[index])
