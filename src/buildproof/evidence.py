@@ -171,11 +171,12 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One rule's answer about one artifact, with the place and both values where it fails."""
+    """One rule's answer about one artifact, with the place, both values, and what to do where it fails."""
 
     id: str
     status: CheckStatus
     message: str
+    mend: str | None = None
     offset: int | None = None
     expected: str | None = None
     actual: str | None = None

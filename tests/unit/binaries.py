@@ -51,7 +51,7 @@ def warning(artifact: Artifact) -> list[str]:
 
 def messages(artifact: Artifact) -> str:
     """What a person would read about it, one check per line."""
-    return "\n".join(f"{check.status} {check.id}: {check.message}" for check in artifact.checks)
+    return "\n".join(f"{check.status} {check.id}: {check.message}. {check.mend}" for check in artifact.checks)
 
 
 def pe_seeds() -> list[Seed]:

@@ -86,7 +86,7 @@ def test_what_rests_on_a_broken_rule_is_not_judged_and_names_the_culprit() -> No
         [_rule("a", Problem(message="bad")), _rule("b", needs=("a",)), _rule("c", Problem(message="x"), needs=("b",))],
         None,
     )
-    assert (first.status, first.message) == (CheckStatus.FAIL, "bad. Mend it.")
+    assert (first.status, first.message, first.mend) == (CheckStatus.FAIL, "bad", "Mend it.")
     assert second.status is third.status is CheckStatus.NOT_APPLICABLE
     assert second.message == third.message == "not judged, because a failed"
 
@@ -104,9 +104,9 @@ def test_the_worst_problem_speaks_and_a_warning_blocks_nothing() -> None:
         [_rule("a", warned), _rule("b", warned, bad), _rule("c", needs=("a",))],
         None,
     )
-    assert (first.status, first.message) == (CheckStatus.WARNING, "odd. Mend it.")
+    assert (first.status, first.message, first.mend) == (CheckStatus.WARNING, "odd", "Mend it.")
     assert (second.status, second.offset, second.expected, second.actual) == (CheckStatus.FAIL, 7, "1", "2")
-    assert second.message == "bad (1 more of this kind). Mend it."
+    assert (second.message, second.mend) == ("bad (1 more of this kind)", "Mend it.")
     assert third.status is CheckStatus.PASS
 
 
@@ -118,7 +118,8 @@ def test_reading_outside_the_file_is_a_problem_that_tells_of_the_cut() -> None:
     rule = Rule(id="a", title="t", source="-", mend="-", judge=reads_too_far)
     (check,) = judge([rule], Reader(b"0123456789"))
     assert check.status is CheckStatus.FAIL
-    assert check.message == f"the table is declared at 0x8-0x10, but the file has only 10 bytes (0xa). {CUT}"
+    assert check.message == "the table is declared at 0x8-0x10, but the file has only 10 bytes (0xa)"
+    assert check.mend == CUT
     assert (check.offset, check.expected, check.actual) == (8, "at least 16 bytes", "10 bytes")
 
 

@@ -64,11 +64,14 @@ def proc(tmp_path: Path) -> Proc:
 
 def test_a_status_text_gives_name_parent_and_sizes_in_bytes() -> None:
     text = STATUS.format(name="cc1plus", pid=9, ppid=8, high=2048, now=1024)
-    assert status_of(text.encode()) == Status("cc1plus", 8, 99999 * KIB, 2048 * KIB, 1024 * KIB)
+    assert status_of(text.encode()) == Status(
+        "cc1plus", 8, peak_address_space=99999 * KIB, peak_rss=2048 * KIB, rss=1024 * KIB
+    )
 
 
 def test_a_zombie_has_no_sizes() -> None:
-    assert status_of(b"Name:\tcc1\nState:\tZ (zombie)\nPid:\t9\nPPid:\t8\nThreads:\t1\n") == Status("cc1", 8)
+    zombie = b"Name:\tcc1\nState:\tZ (zombie)\nPid:\t9\nPPid:\t8\nThreads:\t1\n"
+    assert status_of(zombie) == Status("cc1", 8, is_over=True)
 
 
 def test_a_name_with_strange_bytes_is_read() -> None:

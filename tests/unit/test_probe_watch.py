@@ -288,6 +288,13 @@ def test_mappings_are_noted_every_second(bench: Bench) -> None:
     assert 3 <= bench.census.noted <= 4
 
 
+def test_what_has_ended_and_was_not_waited_for_is_not_left_over(bench: Bench) -> None:
+    bench.census.add(60, 1, "sleep")
+    bench.census.alive[51].is_over = True
+    bench.tick(0.1, record(51, GATE))
+    assert [seen["pid"] for seen in bench.told("state")[-1]["leftover"]] == [60]
+
+
 # -- memory ---------------------------------------------------------------------------------------------------------
 
 

@@ -113,7 +113,8 @@ def _ask(rule: Rule[Subject], subject: Subject) -> Check:
     return Check(
         id=rule.id,
         status=worst.status,
-        message=f"{worst.message}{others}. {worst.mend or rule.mend}",
+        message=f"{worst.message}{others}",
+        mend=worst.mend or rule.mend,
         offset=worst.offset,
         expected=worst.expected,
         actual=worst.actual,

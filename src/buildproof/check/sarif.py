@@ -71,7 +71,7 @@ def _result(check: Check, artifact: Artifact, number: int, index: dict[str, int]
     result: dict[str, Any] = {
         "ruleId": check.id,
         "level": _LEVELS[check.status],
-        "message": {"text": check.message},
+        "message": {"text": f"{check.message}. {check.mend}" if check.mend else check.message},
         "locations": [{"physicalLocation": place}],
         "properties": {"expected": check.expected, "actual": check.actual},
     }

@@ -46,6 +46,8 @@ def _paragraph(artifact: Artifact, *, everything: bool) -> Iterable[Text]:
             yield Text.assemble("  ", (f"{check.status} {check.id}", _STYLES[check.status]), f": {check.message}")
             if check.status in _TOLD:
                 yield from _values(check.offset, check.expected, check.actual)
+                if check.mend:
+                    yield Text(f"    {check.mend}")
 
 
 def _headline(worst: CheckStatus) -> str:

@@ -28,6 +28,7 @@ class Seen:
     peak_address_space: int = 0
     cwd: str | None = None
     mapped: dict[str, int] = field(default_factory=dict)
+    is_over: bool = False  # ended, and not waited for by its parent yet
     settled: bool = False  # looked at twice: before its exec(2) a child shows its parent's command line
 
     @property
@@ -87,6 +88,7 @@ class Status:
 
     comm: str = ""
     ppid: int = 0
+    is_over: bool = False
     peak_address_space: int = 0
     peak_rss: int = 0
     rss: int = 0
@@ -97,18 +99,20 @@ _STATUS_SIZES = {b"VmPeak": "peak_address_space", b"VmHWM": "peak_rss", b"VmRSS"
 
 def status_of(raw: bytes) -> Status:
     """Read a /proc/<pid>/status text, proc_pid_status(5)."""
-    comm, ppid, sizes = "", 0, dict[str, int]()
+    comm, ppid, is_over, sizes = "", 0, False, dict[str, int]()
     for line in raw.split(b"\n"):
         key, _, value = line.partition(b":\t")
         if key == b"Name":
             comm = value.decode("utf-8", "replace")
+        elif key == b"State":
+            is_over = value[:1] in b"ZX"
         elif key == b"PPid":
             ppid = int(value)
         elif key in _STATUS_SIZES:
             sizes[_STATUS_SIZES[key]] = int(value.split()[0]) * 1024
             if key == b"VmRSS":
                 break
-    return Status(comm=comm, ppid=ppid, **sizes)
+    return Status(comm=comm, ppid=ppid, is_over=is_over, **sizes)
 
 
 def mapped_files(raw: bytes) -> dict[str, int]:
@@ -189,7 +193,7 @@ class Census:
             self.alive[pid] = seen
         seen.peak_rss = max(seen.peak_rss, status.peak_rss)
         seen.peak_address_space = max(seen.peak_address_space, status.peak_address_space)
-        seen.rss, seen.ppid = status.rss, status.ppid
+        seen.rss, seen.ppid, seen.is_over = status.rss, status.ppid, status.is_over
         self._keep(seen)
 
     def _cwd(self, pid: int) -> str | None:

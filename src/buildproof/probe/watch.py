@@ -228,7 +228,8 @@ class Watch:
     def _sum_up(self, *, final: bool, command: Record | None) -> None:
         if self._began is None:
             return
-        leftover = [seen for seen in self._census.alive.values() if seen.pid != self._gate_pid] if final else []
+        others = (seen for seen in self._census.alive.values() if seen.pid != self._gate_pid and not seen.is_over)
+        leftover = list(others) if final else []
         self._emit(
             "state",
             final=final,

@@ -169,7 +169,7 @@ def _artifacts_valid(case: Case) -> Decision:
     if case.evidence.artifacts is None:
         return _not_collected(case)
     broken = [
-        f"{artifact.path}: {check.id}: {check.message}"
+        f"{artifact.path}: {check.id}: {check.message}" + (f". {check.mend}" if check.mend else "")
         for artifact in case.evidence.artifacts
         for check in artifact.checks
         if check.status is CheckStatus.FAIL

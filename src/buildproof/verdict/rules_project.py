@@ -16,6 +16,7 @@ from buildproof.verdict.outcomes import Clue, Outcome, Verdict
 CRASH_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGILL, signal.SIGABRT, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP})
 _SAID_OF = {"segfault": signal.SIGSEGV, "abort": signal.SIGABRT}  # kinds of log findings
 _ADVICE = "A crash with memory to spare is the tool's bug: try another version of it, or fewer optimizations."
+_LOOK_AT_THE_CHECKS = "Each failed check in the record says where in the file and what was expected."
 _ANOTHER_COMPILER = "Nothing ran out, so it is the compiler's bug: try another version of it, or fewer optimizations."
 _MORE_MEMORY = "It was refused an allocation before that: look for an rlimit in the build, and give it more memory."
 # `error: ...`, `error[E0432]: ...`, `make: *** [all] Error 2`, `CMake Error at ...`; not `Compiling thiserror v1.0`.
@@ -127,9 +128,9 @@ def bad_artifact(evidence: Evidence, _budget: Budget) -> Verdict | None:
                 outcome=Outcome.BAD_ARTIFACT,
                 cause=broken[0].id,
                 grade=Grade.HARNESS,
-                summary=f"{artifact.path}: {broken[0].message}",
+                summary=f"{artifact.path}: {broken[0].message}.",
                 evidence=tuple(map(_check, broken[:5])),
-                advice=("Each failed check in the record says where in the file and what was expected.",),
+                advice=(broken[0].mend or _LOOK_AT_THE_CHECKS,),
             )
     for artifact in evidence.artifacts or ():
         if artifact.started and artifact.started.complaint:
