@@ -47,6 +47,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"(after|killed|ended by \w+ after|SIGBUS|SIGSEGV|SIGKILL|\(pid N\)) {_TIME}( into|$|,| \()", r"\1 N s\2"),
         (rf"{_TIME} of CPU time in {_TIME}(?:, throttled for {_TIME})?", "N s of CPU time in N s"),
         (rf"(major faults in|and stopped) {_TIME}", r"\1 N s"),
+        (r", with (?:/bin/)?(?:sh|sleep) [^“”]* \(pid N\) the largest at work", ""),  # all small: it is chance
         (r"(at the demand peak: [^,]*), .*", r"\1"),  # who else held a little
         (r"\b\d+% of its CPUs", "N% of its CPUs"),
     )
