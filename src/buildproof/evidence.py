@@ -46,8 +46,8 @@ class ProcessEnd:
 
     `pid` and `ppid` are numbers in the pod's PID namespace. Exactly one of `signal` and `exit_code` is set.
     `cmdline` was sampled while the process lived and is None for one that was too short-lived to be met.
-    `cut_files` are, for a process that died of SIGBUS, the files that it had mapped or that its command line names and
-    that were found too short right after.
+    `cut_files` are, for a process that died of SIGBUS or caught it, the files that it had mapped or that its command
+    line names and that were found too short right after.
     """
 
     pid: int

@@ -295,6 +295,18 @@ def test_what_has_ended_and_was_not_waited_for_is_not_left_over(bench: Bench) ->
     assert [seen["pid"] for seen in bench.told("state")[-1]["leftover"]] == [60]
 
 
+@pytest.mark.parametrize(("signal", "code", "is_looked_at"), [(7, 0, True), (0, 4, True), (0, 1, False), (9, 0, False)])
+def test_files_are_looked_at_where_sigbus_ended_a_process_or_gcc_caught_it(
+    bench: Bench, signal: int, code: int, *, is_looked_at: bool
+) -> None:
+    cut = [{"path": "/plugin.so", "size": 0, "needed": None}]
+    bench.watch._clues = cast("Any", SimpleNamespace(cut_files=lambda _seen: cut))
+    bench.census.add(60, 51, "cc1")
+    bench.tick(0.1, record(60, signal=signal, code=code))
+    (end,) = bench.told("signalled") + bench.told("failed")
+    assert end["cut_files"] == (cut if is_looked_at else [])
+
+
 # -- memory ---------------------------------------------------------------------------------------------------------
 
 

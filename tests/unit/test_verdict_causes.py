@@ -199,6 +199,12 @@ def test_a_time_limit_has_the_advice_that_fits_what_took_the_time(time: Time, ad
     assert told_of(replace(STOPPED, time=time)).advice[0].startswith(advice)
 
 
+def test_a_build_that_slept_is_not_told_that_others_took_the_cpus() -> None:
+    verdict = told_of(replace(STOPPED, time=Time(wall_s=1800.0, cpu_s=1.0), host_busy_s=7000.0, host_cpus=4))
+    assert "look in the log" in verdict.advice[0]
+    assert not any(text.startswith("/proc/stat: other work") for text in texts(verdict))
+
+
 @pytest.mark.parametrize(
     ("busy_s", "cpus", "is_told"),
     [(1700.0 + 2880.0, 4, True), (1700.0 + 2879.0, 4, False), (None, 4, False), (9999.0, None, False)],

@@ -75,6 +75,8 @@ def test_clues_are_ranked_by_grade_and_keep_their_order_within_one() -> None:
 def test_a_line_of_the_log_is_quoted_trimmed_and_cut() -> None:
     assert quoted(found("killed", "  Killed \n", line=9)) == "log line 9 says “Killed”"
     assert len(quoted(found("killed", "x" * 9999))) < 200
+    long = f"process didn't exit successfully: `rustc {'--flag ' * 99}` (signal: 7, SIGBUS: access to undefined memory)"
+    assert quoted(found("sigbus", long)).endswith("(signal: 7, SIGBUS: access to undefined memory)”")
     assert line_of(None) is None
 
 

@@ -19,6 +19,7 @@ COUNTERS_EVERY_S = 0.25
 CENSUS_EVERY_S = 0.25
 MAPPINGS_EVERY_S = 1.0
 STATE_EVENT_EVERY_S = 1.0
+GCC_ICE_EXIT_CODE = 4  # ICE_EXIT_CODE of gcc/system.h: what GCC exits with when it caught a signal of its own
 UNACCOUNTED_GRACE_S = 0.2
 UNACCOUNTED_IDLE_TICKS = 3
 
@@ -177,7 +178,7 @@ class Watch:
             if record.pid == self._gate_pid:
                 continue
             seen = self._census.ended(record.pid, record.comm)
-            is_sigbus = record.signal == signal.SIGBUS
+            is_sigbus = record.signal == signal.SIGBUS or record.exit_code == GCC_ICE_EXIT_CODE
             cut_files = self._clues.cut_files(seen) if is_sigbus and seen and self._clues else []
             if record.signal:
                 if self._space:

@@ -11,7 +11,7 @@ from buildproof.verdict.culprit import named, signal_name
 from buildproof.verdict.outcomes import Clue
 
 _RANK = {grade: rank for rank, grade in enumerate(Grade)}
-_QUOTED = 160
+_QUOTED, _QUOTED_BEGINNING = 160, 70
 _MIB = 1 << 20
 FULL_BELOW = 4096  # what is left on a mount that a writer found full: less than a page or block
 
@@ -22,8 +22,11 @@ def ranked(clues: Iterable[Clue | None]) -> tuple[Clue, ...]:
 
 
 def quoted(finding: LogFinding) -> str:
-    """A line of the log as it is told."""
-    return f"log line {finding.line} says “{finding.text.strip()[:_QUOTED]}”"
+    """A line of the log as it is told: of a long one the beginning and the end, where cargo names the signal."""
+    text = finding.text.strip()
+    if len(text) > _QUOTED:
+        text = f"{text[:_QUOTED_BEGINNING].rstrip()} … {text[_QUOTED_BEGINNING - _QUOTED :].lstrip()}"
+    return f"log line {finding.line} says “{text}”"
 
 
 def line_of(finding: LogFinding | None) -> Clue | None:

@@ -53,7 +53,7 @@ def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
     more = f" and {len(dead) - 1} more" if len(dead) > 1 else ""
     when = f" {duration(dead[0].at_s)} into the build" if dead else ""
     after = " The build exited 0 all the same." if evidence.exit_code == 0 else ""
-    cause = _cause(evidence, dead)
+    cause = _cause(evidence, dead or ((catcher,) if catcher else ()))
     who = named(first) if first else None
     return Verdict(
         outcome=Outcome.SIGBUS,
@@ -66,13 +66,13 @@ def sigbus(evidence: Evidence, _budget: Budget) -> Verdict | None:
     )
 
 
-def _cause(evidence: Evidence, dead: tuple[ProcessEnd, ...]) -> _Cause:
+def _cause(evidence: Evidence, struck: tuple[ProcessEnd, ...]) -> _Cause:
     full = full_mount(evidence)
     if full and not has_no_inode(full[1]):  # pages of a mapping need no inode
         mount, space = full
         because = f", when {mount} ({size(space.size)}) was full"
         return _Cause("full-mount", because, fullness(mount, space), more_room(mount, space))
-    cut = next((cut for end in dead for cut in end.cut_files), None)
+    cut = next((cut for end in struck for cut in end.cut_files), None)
     if cut:
         return _Cause(
             "truncated-file",

@@ -13,6 +13,7 @@ _STALLED_SHARE = 0.2  # of the wall time in which nothing could go on for want o
 _FAULTS_PER_S = 200.0  # where there is no PSI: pages read back from disk that had been there before
 _BUSY_SHARE = 0.5
 _THROTTLED_SHARE = 0.2
+_ASLEEP_SHARE = 0.05
 _OTHERS_SHARE = 0.4  # of the host's CPUs
 
 
@@ -111,6 +112,8 @@ def _others(evidence: Evidence) -> Clue | None:
     """What else the engine's host had to do meanwhile; None when it was little, or nobody can tell."""
     busy, own, wall, cpus = evidence.host_busy_s, evidence.time.cpu_s, evidence.time.wall_s, evidence.host_cpus
     if busy is None or own is None or not wall or not cpus or busy - own < _OTHERS_SHARE * wall * cpus:
+        return None
+    if own < _ASLEEP_SHARE * wall:  # it asked for nothing
         return None
     share = (busy - own) / (wall * cpus)
     text = (
