@@ -276,6 +276,16 @@ def test_a_compiler_killed_from_outside_is_not_called_a_bug_for_what_the_log_say
     assert told_of(evidence).cause == "killed-from-outside"
 
 
+def test_a_command_that_a_timer_ended_is_told_with_the_signal() -> None:
+    ended = replace(end(signal.SIGALRM, "lookup"), pid=21)
+    verdict = told_of(signalled(failed(GOOD, 142), ended))
+    assert verdict.cause == "exit-status"
+    assert (
+        verdict.summary == "The command exited with status 142: lookup (pid 21) died of SIGALRM 12.0 s into the build"
+    )
+    assert any("ended by SIGALRM" in text for text in texts(verdict, Grade.KERNEL))
+
+
 # -- ranking --------------------------------------------------------------------------------------------------------
 
 

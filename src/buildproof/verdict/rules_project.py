@@ -108,13 +108,15 @@ def failed(evidence: Evidence, _budget: Budget) -> Verdict | None:
         )
     first_error = next((line for line in evidence.last_lines if _ERROR.search(line)), None)
     quoted = f": {first_error.strip()[:200]}" if first_error else ""
+    if first and first.signal:
+        quoted = f": {named(first)} died of {signal_name(first.signal)} {duration(first.at_s)} into the build"
     return Verdict(
         outcome=Outcome.BUILD_ERROR,
         cause="exit-status",
         grade=Grade.STATUS,
         summary=f"The command exited with status {code}{quoted}",
         culprit=named(first) if first else None,
-        evidence=ranked((failure(first), exit_status(evidence))),
+        evidence=ranked((death(first) if first and first.signal else failure(first), exit_status(evidence))),
         advice=("The log has the whole story; `reproduce` in the record runs the same build by hand.",),
     )
 
