@@ -42,14 +42,14 @@ def hashes_inside(
         cap_add=("DAC_OVERRIDE",),
         security=("no-new-privileges",),
     )
-    helper = engine.create(spec)
+    hasher = engine.create(spec)
     output = bytearray()
     try:
         engine.run_to_end(
-            helper, lambda data: output.extend(data[: _MOST_OUTPUT - len(output)]), timeout_s=_TIME_LIMIT_S
+            hasher, lambda data: output.extend(data[: _MOST_OUTPUT - len(output)]), timeout_s=_TIME_LIMIT_S
         )
     finally:
-        engine.remove(helper)
+        engine.remove(hasher)
     found = {paths.get(path.decode("utf-8", "replace")): digest.decode() for digest, path in _LINE.findall(output)}
     return {name: digest for name, digest in found.items() if name} or None
 

@@ -26,7 +26,7 @@ class FakeEngine:
 
     def create(self, spec: ContainerSpec) -> str:
         self.spec = spec
-        return "helper"
+        return "hasher"
 
     def run_to_end(self, _container: str, output: Callable[[bytes], Any], *, timeout_s: float) -> int:
         assert timeout_s > 0
@@ -60,7 +60,7 @@ def test_the_files_are_hashed_in_the_builds_own_volumes_without_network_or_right
     assert engine.spec is not None
     assert engine.spec.argv == ("sha256sum", "--", "/src/out/app", "/src/a b")
     assert (engine.spec.volumes_of, engine.spec.network, engine.spec.cap_drop) == ("build", "none", ("ALL",))
-    assert engine.removed == ["helper"]
+    assert engine.removed == ["hasher"]
 
 
 @pytest.mark.parametrize("output", [b"", b"sha256sum: not found\n", f"{ONE}  /src/other\n".encode()])
