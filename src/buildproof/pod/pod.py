@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -18,13 +18,15 @@ from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine,
 from buildproof.errors import EngineError
 from buildproof.evidence import Stop
 from buildproof.in_force import compare
-from buildproof.limits import Limits, LimitState
+from buildproof.limits import LimitState
 from buildproof.logs import Log
 from buildproof.observation import Observation
 from buildproof.patience import patient
 from buildproof.pod.gate import gate_argv
+from buildproof.pod.heartbeat import Heartbeat
 from buildproof.pod.probe import probe_spec, put_probe
 from buildproof.pod.seccomp import namespaces_allowed
+from buildproof.pod.spec import Ending, PodSpec
 from buildproof.timeline import Timeline
 
 HELLO_S = 30.0
@@ -32,56 +34,7 @@ GATE_S = 60.0
 LAST_COUNTERS_S = 5.0
 ENDING_S = 60.0
 PROBE_SILENT_S = 30.0  # it reports every second: a probe that was stopped or starved watches nothing
-OWN_PAUSE_S = 5.0
 PROBE_DEADLINE_GRACE_S = 120.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class PodSpec:
-    """What to run, in an empty `workdir` of its own. `volumes` as in ContainerSpec; times are seconds."""
-
-    build_id: str
-    run_id: str
-    image: str
-    probe_image: str
-    command: str
-    workdir: str
-    environment: dict[str, str]
-    user: str | None
-    limits: Limits
-    time_limit_s: float
-    silent_limit_s: float | None = None
-    volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
-    user_namespaces: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """How the command ended, from the client's side."""
-
-    exit_code: int | None
-    stopped: Stop | None
-    stopped_at_s: float | None
-    wall_s: float | None
-    oom_flag: bool | None
-    probe_lost: str | None
-
-
-class _Heartbeat:
-    """When the probe was last heard, by the monotonic clock."""
-
-    def __init__(self, now: float) -> None:
-        self._heard = self._looked = now
-
-    def is_lost(self, now: float, *, heard: bool) -> bool:
-        """Whether it has been silent for too long; to be asked all the time.
-
-        When nobody asked for a while it is we who were stopped: what the probe said meanwhile is still to be read.
-        """
-        if heard or now - self._looked > OWN_PAUSE_S:
-            self._heard = now
-        self._looked = now
-        return now - self._heard >= PROBE_SILENT_S
 
 
 class Pod:
@@ -358,7 +311,7 @@ class Pod:
 
     def _follow(self) -> Stop | None:
         began = self._began or time.monotonic()
-        heard, heartbeat = began, _Heartbeat(began)
+        heard, heartbeat = began, Heartbeat(began, silent_s=PROBE_SILENT_S)
         limit = began + self._spec.time_limit_s
         silent_s = self._spec.silent_limit_s
         ending: float | None = None
