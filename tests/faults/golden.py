@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
 from filelock import FileLock
@@ -34,6 +35,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, left in (
         (r"\bpid \d+", "pid N"),
         (r"\b0x[0-9a-f]+", "0xN"),
+        (r"\(pid N\) and 1 more died", "(pid N) died"),  # mold forks: whether its child is dead in time is chance
         (r"\b\d+ bytes", "N bytes"),
         (r"(?<!\S)\./(?=\w)", ""),  # of a program whose command line was not met in time only the name is known
         (r",? \(?core dumped\)?", ""),  # whether cores are dumped is the engine's rlimit, and systemd lifts it
@@ -65,7 +67,7 @@ def told(record: BuildRecord) -> str:
     lines += [f"- {_label(verdict, normal, index)}" for index in range(len(verdict.evidence)) if _kept(verdict, index)]
     lines += [f"- *but* {normal(contradiction)}" for contradiction in verdict.contradictions]
     lines += [f"- *next* {normal(advice)}" for advice in verdict.advice]
-    return "\n".join(lines)
+    return "\n".join(line for line, _same in groupby(lines))  # how many died alike may be chance
 
 
 def _kept(verdict: Verdict, index: int) -> bool:

@@ -222,7 +222,9 @@ class Watch:
         self._census.measure()
         self._read_counters()
         if self._space and self._began is not None:
-            self._space.sample(time.monotonic() - self._began, thorough=True)
+            at_s = time.monotonic() - self._began
+            self._space.sample(at_s, thorough=True)
+            self._account(at_s)  # what ended meanwhile: orphans of the command die right behind it
         self._ends.tell_the_last()
         self._sum_up(final=True, command=command)
 
