@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from buildproof.probe.accounting import Record
-from buildproof.probe.ends import LAST_FAILED, MOST_REPORTED, Ends
-from buildproof.probe.processes import Seen
+from buildproof.probe.ends import LAST_FAILED, MOST_REPORTED, Ends, as_met
+from buildproof.probe.processes import Census, Seen
 
 CUT: list[dict[str, object]] = [{"path": "/work/a.o", "size": 1, "needed": 2}]
 
 
-def record(pid: int, *, signal: int = 0, code: int = 0) -> Record:
+def record(
+    pid: int, *, signal: int = 0, code: int = 0, ppid: int = 9, comm: str = "ld", forked_only: bool = False
+) -> Record:
     return Record(
         pid=pid,
-        ppid=9,
+        ppid=ppid,
         uid=0,
-        comm="ld",
+        comm=comm,
         status=signal | code << 8,
         began_unix_s=0,
         elapsed_s=2.34567,
         cpu_s=1.0,
-        forked_only=False,
+        forked_only=forked_only,
         dumped_core=False,
     )
 
@@ -93,3 +96,41 @@ def test_a_flood_of_signals_is_not_told_again_at_the_end(bench: Bench) -> None:
     bench.take(*(record(pid, signal=13) for pid in range(MOST_REPORTED + 9)))
     bench.ends.tell_the_last()
     assert len(bench.told) == MOST_REPORTED
+
+
+# -- who it was, when it was too short-lived to be met -----------------------------------------------------
+
+
+def census(tmp_path: Path, *met: Seen) -> Census:
+    found = Census(tmp_path)
+    found.alive = {seen.pid: seen for seen in met}
+    return found
+
+
+LINKER = Seen(20, 9, "ld", ("ld", "-o", "app"), cwd="/work", mapped={"/work/a.o": 4096}, peak_rss=1 << 30)
+
+
+def test_a_child_that_never_called_exec_has_the_command_line_and_mappings_of_its_parent(tmp_path: Path) -> None:
+    child = record(21, ppid=20, signal=7, forked_only=True)
+    met = as_met(child, census(tmp_path, LINKER), {21: child})
+    assert met == Seen(21, 20, "ld", ("ld", "-o", "app"), cwd="/work", mapped={"/work/a.o": 4096})
+
+
+def test_a_grandchild_is_told_through_a_parent_that_nobody_met_either(tmp_path: Path) -> None:
+    child, grandchild = record(21, ppid=20, forked_only=True), record(22, ppid=21, signal=7, forked_only=True)
+    met = as_met(grandchild, census(tmp_path, LINKER), {21: child, 22: grandchild})
+    assert met is not None
+    assert (met.pid, met.cmdline) == (22, "ld -o app")
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        record(21, ppid=20, signal=7),  # it called exec(2): what it ran is not known
+        record(21, ppid=20, signal=7, comm="as", forked_only=True),  # it gave itself another name
+        record(21, ppid=21, signal=7, forked_only=True),  # a circle
+        record(21, ppid=30, signal=7, forked_only=True),
+    ],
+)
+def test_nothing_is_made_up_about_a_process_that_nobody_met(tmp_path: Path, child: Record) -> None:
+    assert as_met(child, census(tmp_path, LINKER), {21: child}) is None

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from .accounting import Record
-from .processes import Seen
+from .processes import Census, Seen
 
 MOST_REPORTED = 500  # of each signal, and of those that failed: the rest is counted
 LAST_FAILED = 20  # of that rest these are told at the end, for what failed last is why the command failed
+_MOST_GENERATIONS = 16  # pids come round again: a lineage could be a circle
+
+
+def as_met(record: Record, census: Census, others: Mapping[int, Record]) -> Seen | None:
+    """The ended process as it was last met, or None. `others` are the ends read together with it, by pid.
+
+    One that never called exec(2), which the kernel notes (AFORK of acct(5)), runs its parent's program with its
+    parent's command line and mappings. So where it was too short-lived to be met, its nearest forebear tells of it.
+    """
+    if seen := census.ended(record.pid, record.comm):
+        return seen
+    kin: Record | None = record
+    for _generation in range(_MOST_GENERATIONS):
+        if kin is None or not kin.forked_only or kin.comm != record.comm:
+            return None
+        if seen := census.ended(kin.ppid, record.comm):
+            return Seen(record.pid, record.ppid, record.comm, seen.words, cwd=seen.cwd, mapped=dict(seen.mapped))
+        kin = others.get(kin.ppid)
+    return None
 
 
 class Ends:

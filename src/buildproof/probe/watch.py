@@ -11,7 +11,7 @@ from pathlib import Path
 from . import cgroup, host, space
 from .accounting import Journal, Record
 from .clues import Clues, worth_noting
-from .ends import Ends
+from .ends import Ends, as_met
 from .memory import IDLE_S, SPARSE_S, Sampler
 from .processes import Census
 
@@ -174,10 +174,12 @@ class Watch:
     def _account(self, at_s: float) -> Record | None:
         """Report the ends since the last tick; returns the command's own, if it is among them."""
         command = None
-        for record in self._journal.drain() if self._journal else ():
+        records = list(self._journal.drain()) if self._journal else []
+        by_pid = {record.pid: record for record in records}
+        for record in records:
             if record.pid == self._gate_pid:
                 continue
-            seen = self._census.ended(record.pid, record.comm)
+            seen = as_met(record, self._census, by_pid)
             is_sigbus = record.signal == signal.SIGBUS or record.exit_code == GCC_ICE_EXIT_CODE
             cut_files = self._clues.cut_files(seen) if is_sigbus and seen and self._clues else []
             if record.signal:
