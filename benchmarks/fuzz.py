@@ -37,7 +37,11 @@ def seeds_of(kind: Format, corpus: list[Path], cache: Path) -> list[Seed]:
     """The sound programs to start from."""
     found = pe_seeds() if kind is Format.PE else elf_seeds()
     found += [seed for recipe in RECIPES if (seed := built(recipe, cache))]
-    found += [Seed(path.name, path.read_bytes(), expected.target) for path, expected in executables(corpus)]
+    found += [
+        Seed(path.name, path.read_bytes(), expected.target)
+        for path, expected in executables(corpus)
+        if expected.target.binary_format is kind and path.stat().st_size <= _LARGEST_SEED
+    ]
     return [seed for seed in found if seed.target.binary_format is kind and len(seed.data) <= _LARGEST_SEED]
 
 

@@ -237,9 +237,11 @@ def _resource(pe: Pe) -> int:
     """Offset of the description of the first resource."""
     root = _at(pe, 2)
     at = root
-    while pe.u32(at + 20) & 0x80000000:
+    for _level in range(3):  # type, name, language: more is damage already, and may be a circle
+        if not pe.u32(at + 20) & 0x80000000:
+            return root + pe.u32(at + 20)
         at = root + (pe.u32(at + 20) & 0x7FFFFFFF)
-    return root + pe.u32(at + 20)
+    raise UnsuitedError
 
 
 def _append(data: bytes) -> Mutation:
