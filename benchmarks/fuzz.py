@@ -24,11 +24,12 @@ from tests.unit import binaries_elf_damage, binaries_pe_damage
 from tests.unit.binaries import elf_seeds, pe_seeds
 from tests.unit.binaries_built import RECIPES, built
 from tests.unit.binaries_damage import Damage, Seed
-from tests.unit.binaries_fuzz import FoundError, Fuzzer
+from tests.unit.binaries_fuzz import MOST_KEPT, FoundError, Fuzzer
 
 from buildproof.targets import Format
 
 _MOST_MEMORY = 500 << 20
+_MOST_FOR_A_FILE = 300 << 20  # bytes of address space to make a mutant and judge it
 _LARGEST_SEED = 1 << 20
 _REPORT_S = 60.0
 
@@ -66,9 +67,17 @@ def main() -> int:
         return _run(fuzzers, chosen.seconds, chosen.keep)
 
 
+def _bound_memory(fuzzers: list[Fuzzer]) -> None:
+    """Make an allocation that no file can need fail: in a mutation it is passed over, in judging it is a finding."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    most = pages * resource.getpagesize() + len(fuzzers) * MOST_KEPT + _MOST_FOR_A_FILE
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
 def _run(fuzzers: list[Fuzzer], seconds: float, keep: Path) -> int:
     began = told = time.monotonic()
     steps, found = 0, set[str]()
+    _bound_memory(fuzzers)
     while time.monotonic() - began < seconds:
         for fuzzer in fuzzers:
             try:

@@ -19,7 +19,7 @@ from buildproof.hardening import Hardening, Symbols
 LONGEST = 2.0  # seconds of CPU time for one file: the wall would tell what else the machine does
 _INTERESTING = (0, 1, 2, 0x7F, 0x80, 0xFF, 0xFFF, 0x1000, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 63)
 _NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+|'[^']*'")
-_MOST_KEPT = 128 << 20
+MOST_KEPT = 64 << 20
 _LARGEST = 4 << 20  # bytes
 
 
@@ -85,7 +85,7 @@ class Fuzzer:
         if took > LONGEST:
             raise FoundError(f"{took:.1f} s", data)
         self.rejected += bool(damaged(artifact))
-        if self._new(artifact) and data and self.kept + len(data) < _MOST_KEPT:
+        if self._new(artifact) and data and self.kept + len(data) < MOST_KEPT:
             self.kept += len(data)
             self.seeds.append(Seed(seed.name, data, seed.target))
 
