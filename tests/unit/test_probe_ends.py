@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from buildproof.probe.accounting import Record
-from buildproof.probe.ends import LAST_FAILED, MOST_REPORTED, Ends, as_met
+from buildproof.probe.ends import LAST_FAILED, MOST_REPORTED, Ends, as_met, forebear
 from buildproof.probe.processes import Census, Seen
 
 CUT: list[dict[str, object]] = [{"path": "/work/a.o", "size": 1, "needed": 2}]
@@ -134,3 +134,13 @@ def test_a_grandchild_is_told_through_a_parent_that_nobody_met_either(tmp_path: 
 )
 def test_nothing_is_made_up_about_a_process_that_nobody_met(tmp_path: Path, child: Record) -> None:
     assert as_met(child, census(tmp_path, LINKER), {21: child}) is None
+
+
+def test_the_forebear_of_what_nobody_met_is_the_nearest_one_that_was_met(tmp_path: Path) -> None:
+    driver, compiler = record(30, ppid=20, comm="cc"), record(31, ppid=30, code=4, comm="cc1")
+    assert forebear(compiler, census(tmp_path, LINKER), {30: driver, 31: compiler}) == LINKER
+
+
+@pytest.mark.parametrize("parent", [record(30, ppid=99), record(30, ppid=30)])
+def test_a_process_without_a_forebear_that_was_met_has_none(tmp_path: Path, parent: Record) -> None:
+    assert forebear(record(31, ppid=30), census(tmp_path, LINKER), {30: parent}) is None

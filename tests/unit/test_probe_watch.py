@@ -99,8 +99,11 @@ class FakeCensus:
         self.noted += of_all
 
     def ended(self, pid: int, comm: str) -> Seen | None:
-        seen = self.alive.get(pid)
+        seen = self.met(pid)
         return seen if seen and seen.comm == comm else None
+
+    def met(self, pid: int) -> Seen | None:
+        return self.alive.get(pid)
 
 
 class FakeSpace:
@@ -280,6 +283,16 @@ def test_files_that_were_cut_are_looked_for_behind_a_sigbus_and_behind_nothing_e
     bus, segv, unmet = bench.told("signalled")
     assert bus["cut_files"] == [{"path": "/x.c", "size": 0, "needed": None}]
     assert (segv["cut_files"], unmet["cut_files"]) == ([], [])
+
+
+def test_what_nobody_met_stumbled_over_what_its_parent_names(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "x.c").write_bytes(b"")
+    bench.watch._clues = Clues(str(tmp_path))
+    bench.census.add(60, 51, "cc")
+    bench.tick(0.1, record(61, 60, code=4, comm="cc1"))
+    (told,) = bench.told("failed")
+    assert told["cmdline"] is None
+    assert told["cut_files"] == [{"path": "/x.c", "size": 0, "needed": None}]
 
 
 def test_mappings_are_noted_every_second(bench: Bench) -> None:

@@ -31,6 +31,20 @@ def as_met(record: Record, census: Census, others: Mapping[int, Record]) -> Seen
     return None
 
 
+def forebear(record: Record, census: Census, others: Mapping[int, Record]) -> Seen | None:
+    """The nearest forebear of an ended process that was met, or None: its words name what it had its children work on.
+
+    `others` are the ends read together with it, by pid.
+    """
+    for _generation in range(_MOST_GENERATIONS):
+        if seen := census.met(record.ppid):
+            return seen
+        if record.ppid not in others:
+            return None
+        record = others[record.ppid]
+    return None
+
+
 class Ends:
     """Counts every end and tells of those that were no success."""
 

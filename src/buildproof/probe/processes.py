@@ -213,5 +213,9 @@ class Census:
 
     def ended(self, pid: int, comm: str) -> Seen | None:
         """An ended process as last met, only if that was under the name that it ended with."""
-        seen = self.alive.get(pid) or self._gone.get(pid)
+        seen = self.met(pid)
         return seen if seen and seen.comm[:15] == comm[:15] else None
+
+    def met(self, pid: int) -> Seen | None:
+        """A process as last met, alive or ended since, whatever it ran then."""
+        return self.alive.get(pid) or self._gone.get(pid)

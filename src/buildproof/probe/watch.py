@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from . import cgroup, host, space
 from .accounting import Journal, Record
 from .clues import Clues, worth_noting
-from .ends import Ends, as_met
+from .ends import Ends, as_met, forebear
 from .memory import IDLE_S, SPARSE_S, Sampler
-from .processes import Census
+from .processes import Census, Seen
 
 COUNTERS_EVERY_S = 0.25
 CENSUS_EVERY_S = 0.25
@@ -181,7 +182,7 @@ class Watch:
                 continue
             seen = as_met(record, self._census, by_pid)
             is_sigbus = record.signal == signal.SIGBUS or record.exit_code == GCC_ICE_EXIT_CODE
-            cut_files = self._clues.cut_files(seen) if is_sigbus and seen and self._clues else []
+            cut_files = self._cut_files(record, seen, by_pid) if is_sigbus else []
             if record.signal:
                 if self._space:
                     self._space.sample(at_s, thorough=True)
@@ -190,6 +191,12 @@ class Watch:
             if record.ppid == self._gate_pid:
                 command = record
         return command
+
+    def _cut_files(self, record: Record, seen: Seen | None, others: Mapping[int, Record]) -> list[dict[str, object]]:
+        """The files that SIGBUS was about. Whoever was too short-lived to be met had its words from a forebear."""
+        if seen is None and (above := forebear(record, self._census, others)):
+            seen = replace(above, mapped={})
+        return self._clues.cut_files(seen) if seen and self._clues else []
 
     def _sample(self, memory: Sampler, now: float, at_s: float) -> None:
         usage = memory.sample(now, at_s)
