@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.on_request import OnRequest
 
 from buildproof.patience import patient
 from buildproof.plan import Build
@@ -14,36 +15,11 @@ from buildproof.proof import Proof
 HERE = Path(__file__).parent
 MARKER = "faults"
 OWN_LIMITS = {"time-limit", "silent", "slow-success"}  # faults that are about a limit: those have to be met as they are
-_LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker that every test in this folder gets."""
-    config.addinivalue_line("markers", f"{MARKER}: builds that have to fail, each in one known way")
-
-
-def asked_for(config: pytest.Config) -> bool:
-    """Whether the command line names this folder, something below it, or the marker."""
-    paths = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
-    return MARKER in (config.option.markexpr or "") or any(path.resolve().is_relative_to(HERE) for path in paths)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the faults, and deselect them when nobody asked."""
-    faults = [item for item in items if item.path.is_relative_to(HERE)]
-    for item in faults:
-        item.add_marker(MARKER)
-    if faults and not asked_for(config):
-        config.stash[_LEFT_OUT] = len(faults)
-        config.hook.pytest_deselected(items=faults)
-        items[:] = [item for item in items if item not in set(faults)]
-
-
-def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
-    """Say that faults were left out, and how to run them."""
-    count = config.stash.get(_LEFT_OUT, 0)
-    return f"{count} tests of faults are deselected: `./verify tests/faults` runs them" if count else None
+    """The faults run on request."""
+    OnRequest.register(config, HERE, marker=MARKER, what="builds that have to fail, each in one known way")
 
 
 def with_patience(build: Build) -> Build:

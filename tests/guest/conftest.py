@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from tests.guest import machine
+from tests.on_request import OnRequest
 
 from buildproof.ca import ca_bundle
 from buildproof.engine import Engine
@@ -23,7 +23,6 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 MARKER = "guest"
 _EMULATED_IS_SLOWER = "10"
-_LEFT_OUT = pytest.StashKey[int]()
 
 # Faults that are left out where the machine may be emulated, each with the reason.
 TOO_HEAVY = {
@@ -36,33 +35,8 @@ TOO_HEAVY = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker that every test in this folder gets."""
-    config.addinivalue_line("markers", f"{MARKER}: against a Docker engine on cgroup v2 in a QEMU guest")
-
-
-def asked_for(config: pytest.Config) -> bool:
-    """Whether the command line names this folder, something below it, or the marker."""
-    paths = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
-    marked = MARKER in re.findall(r"\w+", config.option.markexpr or "")
-    return marked or any(path.resolve().is_relative_to(HERE) for path in paths)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is in this folder, and deselect what needs the guest when nobody asked."""
-    here = [item for item in items if item.path.is_relative_to(HERE) and "guest" in getattr(item, "fixturenames", ())]
-    for item in here:
-        item.add_marker(MARKER)
-    if here and not asked_for(config):
-        config.stash[_LEFT_OUT] = len(here)
-        config.hook.pytest_deselected(items=here)
-        items[:] = [item for item in items if item not in set(here)]
-
-
-def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
-    """Say that the guest was left out, and how to run it."""
-    count = config.stash.get(_LEFT_OUT, 0)
-    return f"{count} tests in a guest on cgroup v2 are deselected: `./verify tests/guest` runs them" if count else None
+    """What needs the guest runs on request."""
+    OnRequest.register(config, HERE, marker=MARKER, what="an engine on cgroup v2 in a QEMU guest", fixture="guest")
 
 
 @pytest.fixture(scope="session")
