@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from buildproof.proof import Proof
     from buildproof.session import Session
 
+pytest_plugins = ("buildproof.plugin_baseline",)
+
 SUITE = Path(__file__).with_name("suite.py")
 _MANIFEST = "buildproof.toml"
 _WORKER_FOLDER = "buildproof_folder"
@@ -274,7 +276,8 @@ def proof(request: pytest.FixtureRequest) -> Proof:
     """One build of the matrix, run when the first claim about it is asked."""
     from buildproof.proof import Proof  # noqa: PLC0415
 
-    return Proof(request.param, _session(request.config).outcome)
+    session = _session(request.config)
+    return Proof(request.param, session.outcome, session.folder.read)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -290,6 +293,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
     if hasattr(config, "workerinput") or _SESSION not in config.stash:
         return
+    from buildproof.plugin_baseline import exit_code as baseline_code  # noqa: PLC0415
     from buildproof.summary import exit_code_of  # noqa: PLC0415
 
     try:
@@ -298,7 +302,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         say(config, str(error))
         return
     if record and exitstatus == pytest.ExitCode.TESTS_FAILED:
-        code = exit_code_of(record)
+        code = exit_code_of(record) or baseline_code(config, record)
         if code:
             session.exitstatus = code
 
@@ -307,11 +311,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """One row per build, the failing verdicts in full, and where the record lies."""
     if _SESSION not in config.stash:
         return
+    from buildproof.plugin_baseline import tell as tell_baseline  # noqa: PLC0415
     from buildproof.summary import told  # noqa: PLC0415
 
     folder = config.stash[_SESSION].folder
     if not folder.begun:
         return
     terminalreporter.section("builds")
-    text = told(folder.read(), folder.path, width=terminalreporter._tw.fullwidth, colour=terminalreporter._tw.hasmarkup)  # noqa: SLF001
+    record = folder.read()
+    text = told(record, folder.path, width=terminalreporter._tw.fullwidth, colour=terminalreporter._tw.hasmarkup)  # noqa: SLF001
     terminalreporter.write(text)
+    tell_baseline(config, record, terminalreporter)

@@ -7,21 +7,26 @@ from collections.abc import Callable
 import pytest
 
 from buildproof.plan import Build
-from buildproof.record import BuildRecord
+from buildproof.record import BuildRecord, RunRecord
 from buildproof.verdict.claims import Answer, Claim, Decision, decide
 
 
 class Proof:
     """One build of the matrix; however many claims are asked, it is built once."""
 
-    def __init__(self, build: Build, outcome: Callable[[Build], BuildRecord]) -> None:
+    def __init__(self, build: Build, outcome: Callable[[Build], BuildRecord], run: Callable[[], RunRecord]) -> None:
         self.build = build
-        self._outcome = outcome
+        self._outcome, self._run = outcome, run
 
     @property
     def record(self) -> BuildRecord:
         """The build's record, with everything that was measured."""
         return self._outcome(self.build)
+
+    @property
+    def run(self) -> RunRecord:
+        """The record of the whole run as it stands."""
+        return self._run()
 
     def decide(self, claim: Claim) -> Decision:
         """The answer to one claim."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from buildproof.verdict.claims import Claim
 
 if TYPE_CHECKING:  # what a proof imports is for a run, not for collecting
+    from buildproof.plugin_baseline import BaselineGate
     from buildproof.proof import Proof
 
 
@@ -48,3 +49,8 @@ def test_artifacts_valid(proof: Proof) -> None:
 def test_starts(proof: Proof) -> None:
     """The executable starts in a clean container, and does and says what the manifest expects."""
     proof.of(Claim.STARTS)
+
+
+def test_baseline(proof: Proof, baseline_gate: BaselineGate) -> None:
+    """No figure grew by more than `--fail-on` allows and the runs before lay apart."""
+    baseline_gate.check(proof.record, proof.run)

@@ -18,13 +18,14 @@ SOURCE = ROOT / "src" / "buildproof"
 # Upper rows import lower rows, never the other way.
 ROWS = (
     ("plugin", "suite", "cli"),
-    ("proof", "summary", "calibration"),
+    ("proof", "summary", "calibration", "plugin_baseline"),
     ("session",),
     ("runner",),
     ("doctor", "start", "inside", "fetch", "reaper", "runfolder"),
     ("collect",),
     ("pod", "images"),
     ("engine",),
+    ("baseline",),
     ("record", "reproduce", "preflight", "check"),
     ("bundles",),
     ("verdict", "observation", "timeline", "in_force", "logs", "artifacts", "discovery"),

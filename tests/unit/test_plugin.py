@@ -213,3 +213,22 @@ def test_a_ca_bundle_that_is_not_there_is_said(project: Project) -> None:
     ran = project.run("--ca-bundle", "missing.pem")
     assert ran.exit_code == 4, ran.said
     assert "missing.pem" in ran.said
+
+
+def test_a_threshold_that_cannot_be_read_is_said_before_anything_is_built(project: Project) -> None:
+    ran = project.run("--fail-on", "peek:10%")
+    assert ran.exit_code == pytest.ExitCode.USAGE_ERROR
+    for said in ("--fail-on: 'peek' is no figure", "did you mean 'peak'", "next: write it like peak:10%"):
+        assert said in ran.said
+
+
+def test_a_baseline_that_cannot_be_read_is_said_with_its_place(project: Project) -> None:
+    (project.folder / "buildproof-baseline.jsonl").write_text("nonsense\n")
+    ran = project.run("--compare")
+    assert ran.exit_code == pytest.ExitCode.USAGE_ERROR
+    assert "buildproof-baseline.jsonl:1: this is no line of a baseline" in ran.said
+
+
+def test_growth_is_a_test_of_its_own_only_where_it_may_fail(project: Project) -> None:
+    assert not any("test_baseline" in name for name in project.collected("--compare"))
+    assert "buildproof.toml::suite::test_baseline[hello-linux]" in project.collected("--fail-on", "peak:10%")

@@ -1,0 +1,146 @@
+"""Comparing one build with its history: what grew, whether that is more than noise, and who grew. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from buildproof.units import size
+
+from .history import History
+from .measured import Measured
+from .metrics import Metric
+from .thresholds import Threshold
+
+_LOOKED_AT = 20  # the newest lines of a key
+_SPREAD_FROM = 3  # of fewer runs nobody knows how far they lie apart
+_MOST_GROWN = 3
+_LEAST_GROWTH = 0.05  # of a process, to be named
+_LEAST_GROWTH_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """A process that grew: bytes of resident memory, `before` is the median.
+
+    One that `was_among_largest` never has as `before` what the least of the largest had: it was no larger than that.
+    """
+
+    name: str
+    before: int
+    now: int
+    was_among_largest: bool = True
+
+    def __str__(self) -> str:
+        if self.was_among_largest:
+            return f"{self.name}: {size(self.now)}, before {size(self.before)}"
+        return f"{self.name}: {size(self.now)}, before not among the largest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricCompared:
+    """One figure against the median of its history. `spread` is from the least to the largest, None when unknown."""
+
+    metric: Metric
+    now: float | None
+    before: float | None
+    spread: float | None
+    runs: int
+    threshold: Threshold | None = None
+
+    @property
+    def growth(self) -> float | None:
+        """By how much it grew; negative when it shrank."""
+        return None if self.now is None or self.before is None else self.now - self.before
+
+    @property
+    def ratio(self) -> float | None:
+        """Now to before."""
+        return self.now / self.before if self.now is not None and self.before else None
+
+    @property
+    def fails(self) -> bool:
+        """Over its threshold, and further than the runs before lay apart."""
+        if self.threshold is None or self.growth is None or self.before is None:
+            return False
+        return self.growth > max(self.threshold.allowed(self.before), self.spread or 0.0)
+
+    @property
+    def is_within_noise(self) -> bool:
+        """Over its threshold, but not further than the runs before lay apart."""
+        if self.threshold is None or self.growth is None or self.before is None:
+            return False
+        return not self.fails and self.growth > self.threshold.allowed(self.before)
+
+    def __str__(self) -> str:
+        show = self.metric.show
+        if self.growth is None:
+            return f"{self.metric} {show(self.now)}, before {show(self.before)}"
+        text = f"{self.metric} {show(self.now)}, before {show(self.before)}"
+        if self.ratio is not None:
+            text += f" ({self.ratio - 1:+.1%})"
+        if self.spread is None:
+            return f"{text}; the median of {self.runs}, too few to know the spread"
+        return f"{text}; the median of {self.runs}, which lay {show(self.spread)} apart"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One build against its history."""
+
+    build: str
+    metrics: tuple[MetricCompared, ...] = ()
+    grown: tuple[Growth, ...] = ()
+    new_because: str | None = None  # why there is nothing to compare with
+
+    @property
+    def failing(self) -> tuple[MetricCompared, ...]:
+        """The figures over their thresholds."""
+        return tuple(compared for compared in self.metrics if compared.fails)
+
+
+def compare(now: Measured, history: History, thresholds: Sequence[Threshold] = ()) -> Comparison:
+    """Compare one build of this run with what was saved before; a line of this very run does not count."""
+    before = [line for line in history.of(now.key) if line.run != now.run][-_LOOKED_AT:]
+    if not before:
+        return Comparison(build=now.build, new_because=_why_new(now, history))
+    by_metric = {threshold.metric: threshold for threshold in thresholds}
+    metrics = tuple(_compared(metric, now, before, by_metric.get(metric)) for metric in Metric)
+    return Comparison(build=now.build, metrics=metrics, grown=_grown(now, before))
+
+
+def _compared(metric: Metric, now: Measured, before: Sequence[Measured], threshold: Threshold | None) -> MetricCompared:
+    values = [value for line in before if (value := line.value(metric)) is not None]
+    return MetricCompared(
+        metric=metric,
+        now=now.value(metric),
+        before=statistics.median(values) if values else None,
+        spread=max(values) - min(values) if len(values) >= _SPREAD_FROM else None,
+        runs=len(values),
+        threshold=threshold,
+    )
+
+
+def _grown(now: Measured, before: Sequence[Measured]) -> tuple[Growth, ...]:
+    """Who grew, the most first. A process that only some runs had among their largest is compared with those."""
+    least = round(statistics.median(min(line.held.values(), default=0) for line in before))
+    found = []
+    for name, held in now.held.items():
+        values = [line.held[name] for line in before if name in line.held]
+        was = round(statistics.median(values)) if values else least
+        if held - was > max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * was):
+            found.append(Growth(name=name, before=was, now=held, was_among_largest=bool(values)))
+    return tuple(sorted(found, key=lambda growth: growth.before - growth.now)[:_MOST_GROWN])
+
+
+def _why_new(now: Measured, history: History) -> str:
+    others = [line for line in history.lines if line.build == now.build and line.run != now.run]
+    if not others:
+        return "nothing was saved of it before"
+    last = others[-1]
+    if last.image != now.image and last.machine != now.machine:
+        return f"saved before with {last.image} on {last.machine}, now {now.image} on {now.machine}"
+    if last.image != now.image:
+        return f"saved before with {last.image}, now {now.image}"
+    return f"saved before on {last.machine}, now on {now.machine}"
