@@ -74,10 +74,9 @@ def unwatched(build: Build, record: BuildRecord, folder: RunFolder) -> float:
 
 
 def measure(build: Build, repeat: int) -> tuple[list[Pair], EngineRecord | None]:
-    """`repeat` pairs, after one run each way that is not counted: it fills the engine's caches."""
+    """`repeat` pairs, after one run that is not counted: it fills the engine's caches for both ways."""
     say(f"{build.id}: warming up")
     record, folder = watched(build)
-    unwatched(build, record, folder)
     pairs = []
     for number in range(repeat):
         if number % 2:  # every other pair the other way round, so that a drift of the machine cancels out
