@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import stat
+import struct
 import tarfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.unit.binaries import failing, messages, warning
 from tests.unit.binaries_elf import minimal_elf
 from tests.unit.binaries_pe import Pe, minimal_pe
+from tests.unit.bundles_made import COMPRESS, PACKERS, PROGRAM, newc, pack_rpm, pack_tar, pack_zip, rpm
 
 from buildproof.artifacts import Expectation
-from buildproof.bundles import contents, examine_bundle, is_bundle
-from buildproof.evidence import Artifact, CheckStatus
+from buildproof.bundles import contents, examine_bundle, is_bundle, streams
+from buildproof.evidence import Artifact
 from buildproof.targets import Target
 
 WINDOWS, LINUX = Target.WINDOWS_X86_64, Target.LINUX_X86_64
-Files = dict[str, bytes]
-
-
-def pack_zip(path: Path, files: Files) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-
-
-def pack_tar(path: Path, files: Files) -> None:
-    mode = {".gz": "w:gz", ".xz": "w:xz", ".bz2": "w:bz2"}.get(path.suffix, "w")
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-
-
-def pack_deb(path: Path, files: Files) -> None:
-    inner = path.with_suffix(".tar.xz")
-    pack_tar(inner, files)
-    parts = {"debian-binary": b"2.0\n", "control.tar.xz": b"", "data.tar.xz": inner.read_bytes()}
-    with path.open("wb") as file:
-        file.write(b"!<arch>\n")
-        for name, data in parts.items():
-            file.write(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode())
-            file.write(data + b"\n" * (len(data) % 2))
-
-
-PACKERS: dict[str, Callable[[Path, Files], None]] = {
-    "app.zip": pack_zip,
-    "app.tar": pack_tar,
-    "app.tar.gz": pack_tar,
-    "app.tar.xz": pack_tar,
-    "app.tar.bz2": pack_tar,
-    "app.deb": pack_deb,
-}
-PROGRAM: Files = {"./app/bin/app": minimal_elf(), "./app/README": b"read me\n"}
 
 
 def judge(path: Path, target: Target = LINUX, *, contains: tuple[str, ...] = ()) -> tuple[Artifact, ...]:
@@ -97,11 +59,11 @@ def test_every_cut_of_a_package_is_refused(name: str, tmp_path: Path) -> None:
     assert not survivors
 
 
-@pytest.mark.parametrize("name", [name for name in PACKERS if name not in ("app.tar", "app.deb")])
+@pytest.mark.parametrize("name", [name for name in PACKERS if name not in ("app.tar", "app.deb", "zstd.deb")])
 def test_a_flipped_byte_is_refused_by_the_checksum(name: str, tmp_path: Path) -> None:
     PACKERS[name](tmp_path / name, PROGRAM)
     data = bytearray((tmp_path / name).read_bytes())
-    data[len(data) // 3] ^= 0x55
+    data[len(data) * 2 // 3] ^= 0x55
     (tmp_path / name).write_bytes(data)
     assert failing(judge(tmp_path / name)[0]) == ["bundle-whole"]
 
@@ -144,7 +106,16 @@ def test_what_is_declared_has_to_be_there(tmp_path: Path) -> None:
 
 def test_a_package_without_an_executable_is_unusual(tmp_path: Path) -> None:
     pack_zip(tmp_path / "app.zip", PROGRAM)
-    assert warning(judge(tmp_path / "app.zip", WINDOWS)[0]) == ["bundle-executables"]
+    package = judge(tmp_path / "app.zip", WINDOWS)[0]
+    assert warning(package) == ["bundle-executables", "bundle-examined"]
+    assert "./app/bin/app looks like an ELF file, which is nothing for windows-x86_64" in messages(package)
+
+
+def test_a_package_in_a_package_is_told_not_to_be_examined(tmp_path: Path) -> None:
+    pack_zip(tmp_path / "app.zip", {**PROGRAM, "more.tar.gz": b"whatever"})
+    package = judge(tmp_path / "app.zip")[0]
+    assert warning(package) == ["bundle-examined"]
+    assert "more.tar.gz is a package in the package, which is not opened" in messages(package)
 
 
 def test_a_name_that_is_there_twice_is_unusual(tmp_path: Path) -> None:
@@ -155,11 +126,15 @@ def test_a_name_that_is_there_twice_is_unusual(tmp_path: Path) -> None:
 
 
 def test_what_unpacks_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "MOST_BYTES", 1 << 20)
-    pack_zip(tmp_path / "app.zip", {"zeros": bytes(8 << 20)})
-    package = judge(tmp_path / "app.zip")[0]
-    assert failing(package) == ["bundle-whole"]
-    assert "it unpacks to more than" in messages(package)
+    monkeypatch.setattr(streams, "MOST_BYTES", 1 << 20)
+    for name, pack in PACKERS.items():
+        # A member that is not taken is read over, and counts all the same.
+        for member in ("./zeros", "../zeros"):
+            pack(tmp_path / name, {**PROGRAM, member: bytes(2 << 20), "./more": b"more"})
+            package = judge(tmp_path / name)[0]
+            if (name, member) != ("app.zip", "../zeros"):
+                assert failing(package) == ["bundle-whole"], name
+                assert "it unpacks to more than" in messages(package)
     monkeypatch.setattr(contents, "MOST_MEMBERS", 3)
     pack_zip(tmp_path / "app.zip", {str(number): b"x" for number in range(5)})
     assert "it has over 3 members" in messages(judge(tmp_path / "app.zip")[0])
@@ -190,8 +165,73 @@ def test_packages_are_known_by_their_names() -> None:
     assert not any(is_bundle(name) for name in ("app", "app.exe", "app.AppImage", "tar"))
 
 
-def test_zstd_is_named_as_what_is_not_read(tmp_path: Path) -> None:
-    (tmp_path / "app.tar").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
-    package = judge(tmp_path / "app.tar")[0]
-    assert [check.status for check in package.checks if check.id == "bundle-whole"] == [CheckStatus.FAIL]
-    assert "zstd, which is not read here" in messages(package)
+@pytest.mark.parametrize("strip", [False, True])
+@pytest.mark.parametrize("compressor", COMPRESS)
+def test_an_rpm_is_read_whatever_it_is_compressed_with(compressor: str, strip: bool, tmp_path: Path) -> None:
+    pack_rpm(tmp_path / "app.rpm", PROGRAM, compressor, strip=strip)
+    package, program = judge(tmp_path / "app.rpm", contains=("app/README",))
+    assert not failing(package), messages(package)
+    assert program.path == "app.rpm!./app/bin/app"
+    assert not failing(program)
+
+
+def test_an_rpm_whose_digest_is_another_says_which(tmp_path: Path) -> None:
+    pack_rpm(tmp_path / "app.rpm", PROGRAM)
+    data = (tmp_path / "app.rpm").read_bytes()
+    for at, words in (
+        (len(data) - 40, "the md5 of header and payload"),
+        (data.index(b"cpio"), "the sha256 of the header"),
+    ):
+        flipped = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        (tmp_path / "flipped.rpm").write_bytes(flipped)
+        assert words in messages(judge(tmp_path / "flipped.rpm")[0])
+
+
+@pytest.mark.parametrize(
+    ("archive", "words"),
+    [
+        (newc("a", b"x"), "the archive ends after 0 of 6 bytes"),
+        (newc("a", b"x")[:-4], "a has 1 bytes, of which 0 are there"),
+        (b"070701" + b"-0000001" * 13, "has b'-0000001' for a number"),
+        (b"070707" + bytes(110), "there is no cpio entry at 0x0"),
+        (b"070701" + b"00000000" * 11 + b"ffffffff" + b"00000000", "a name of 4294967295 bytes"),
+        (newc("a", bytes(5000), stat.S_IFLNK), "a is a link with a target of 5000 bytes"),
+        (b"07070X00000009\0\0", "is file 9 of the header, which has 0"),
+    ],
+)
+def test_a_damaged_cpio_archive_says_how(archive: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "app.rpm").write_bytes(rpm(archive))
+    package = judge(tmp_path / "app.rpm")[0]
+    assert failing(package) == ["bundle-whole"]
+    assert words in messages(package)
+
+
+def test_devices_and_links_of_an_rpm_are_seen(tmp_path: Path) -> None:
+    end = newc("TRAILER!!!", b"", 0)
+    for entry, refused in (
+        (newc("a", b"", stat.S_IFCHR), ["bundle-safe"]),
+        (newc("a", b"../etc", stat.S_IFLNK), ["bundle-safe"]),
+        (newc("a", b"/etc", stat.S_IFLNK), []),
+        (newc("../a", b"x"), ["bundle-safe"]),
+        (newc("a", b"", links=2) + newc("b", b"x", links=2), []),
+    ):
+        (tmp_path / "app.rpm").write_bytes(rpm(newc("x", b"x") + entry + end))
+        assert failing(judge(tmp_path / "app.rpm")[0]) == refused
+
+
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 64 << 20
+    (tmp_path / "app.tar.gz").write_bytes(COMPRESS["gzip"](info.tobuf() + b"a" * (64 << 20) + bytes(1024)))
+    package = judge(tmp_path / "app.tar.gz")[0]
+    assert failing(package) == ["bundle-whole"]
+    assert "a header of 67108864 bytes" in messages(package)
+
+
+def test_a_directory_of_a_zip_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    size = 17 << 20
+    end = struct.pack("<4s4HIIH", b"PK\5\6", 0, 0, 0, 0, size, 0, 0)
+    (tmp_path / "app.zip").write_bytes(b"PK\1\2" + bytes(size - 4) + end)
+    package = judge(tmp_path / "app.zip")[0]
+    assert failing(package) == ["bundle-whole"]
+    assert "its directory of members has 17825792 bytes" in messages(package)

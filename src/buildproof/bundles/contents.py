@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from buildproof.artifacts.file import MAGIC
-from buildproof.bundles.members import BrokenError, Member, deb_members, tar_members, zip_members
-from buildproof.targets import Format
+from buildproof.artifacts.file import MAGIC, kind_of
+from buildproof.bundles.archives import deb_members, tar_members, zip_members
+from buildproof.bundles.member import BrokenError, Member
+from buildproof.bundles.rpm import rpm_members
+from buildproof.bundles.streams import most_unpacked
+from buildproof.targets import Target
 
 READERS: dict[str, Callable[[Path], Iterator[Member]]] = {
     ".zip": zip_members,
@@ -18,11 +22,15 @@ READERS: dict[str, Callable[[Path], Iterator[Member]]] = {
     ".tar.xz": tar_members,
     ".txz": tar_members,
     ".tar.bz2": tar_members,
+    ".tar.zst": tar_members,
+    ".tzst": tar_members,
     ".deb": deb_members,
+    ".rpm": rpm_members,
 }
 MOST_MEMBERS = 100_000
-MOST_BYTES = 4 << 30  # that a package may unpack to
+_FOREIGN = (*MAGIC.values(), b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe")  # the last are those of Mach-O
 _CHUNK = 1 << 20
+_SMALLEST = 52  # bytes: the header of an ELF file for 32 bits
 
 
 @dataclass(kw_only=True)
@@ -36,12 +44,26 @@ class Contents:
     twice: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     executables: dict[str, Path] = field(default_factory=dict)
+    unexamined: list[str] = field(default_factory=list)
     broken: str | None = None
 
+    def add(self, size: int, most: int) -> None:
+        """So many more bytes of members; BrokenError where they are too many."""
+        self.size += size
+        if self.size > most:
+            raise BrokenError(f"it unpacks to more than {most >> 20} MiB")
 
-def read_contents(path: Path, suffix: str, kind: Format, folder: Path) -> Contents:
-    """Go through the package at `path`; executables of this kind are written to `folder`, under numbers for names."""
+
+def suffix_of(name: str) -> str | None:
+    """Which of READERS a file of this name is for."""
+    lower = name.lower()
+    return max((suffix for suffix in READERS if lower.endswith(suffix)), key=len, default=None)
+
+
+def read_contents(path: Path, suffix: str, target: Target, folder: Path) -> Contents:
+    """Go through the package at `path`; executables for `target` are written to `folder`, under numbers for names."""
     contents = Contents()
+    most = most_unpacked(path.stat().st_size)
     known: set[str] = set()
     try:
         for member in READERS[suffix](path):
@@ -55,40 +77,48 @@ def read_contents(path: Path, suffix: str, kind: Format, folder: Path) -> Conten
                 if member.name in known:
                     contents.twice.append(member.name)
                 known.add(member.name)
-                _take(member, contents, MAGIC[kind], folder)
+                _take(member, contents, target, folder, most)
     except BrokenError as error:
         contents.broken = str(error)
     return contents
 
 
-def _take(member: Member, contents: Contents, magic: bytes, folder: Path) -> None:
+def _take(member: Member, contents: Contents, target: Target, folder: Path, most: int) -> None:
     """Read a member to its end, and keep it where it is an executable."""
     contents.files += 1
     if not member.size:
         contents.empty.append(member.name)
     try:
-        with member.open() as content:
+        with member.open() as content, ExitStack() as stack:
             chunk = content.read(_CHUNK)
-            target = folder / str(len(contents.executables)) if chunk.startswith(magic) else None
-            out = target.open("wb") if target else None
-            try:
-                while chunk:
-                    contents.size += len(chunk)
-                    if contents.size > MOST_BYTES:
-                        raise BrokenError(f"it unpacks to more than {MOST_BYTES >> 30} GiB")
-                    if out:
-                        out.write(chunk)
-                    chunk = content.read(_CHUNK)
-            finally:
+            out = None
+            if chunk.startswith(MAGIC[target.binary_format]):
+                place = folder / str(contents.files)
+                out = stack.enter_context(place.open("wb"))
+                contents.executables[member.name] = place
+            elif why := _unexamined(member.name, chunk, target):
+                contents.unexamined.append(f"{member.name} {why}")
+            while chunk:
+                contents.add(len(chunk), most)
                 if out:
-                    out.close()
-            if target:
-                contents.executables[member.name] = target
+                    out.write(chunk)
+                chunk = content.read(_CHUNK)
     except BrokenError:
+        contents.executables.pop(member.name, None)
         raise
     except Exception as error:
         # zipfile and tarfile raise their own errors, those of the compressors, OSError, ValueError and others.
+        contents.executables.pop(member.name, None)
         raise BrokenError(f"{member.name} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _unexamined(name: str, head: bytes, target: Target) -> str | None:
+    """Why something that may well be executable is not judged."""
+    if suffix_of(name) is not None:
+        return "is a package in the package, which is not opened"
+    if len(head) >= _SMALLEST and head.startswith(_FOREIGN):
+        return f"looks like {kind_of(head)}, which is nothing for {target}"
+    return None
 
 
 def _unsafe(member: Member) -> str | None:

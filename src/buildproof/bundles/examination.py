@@ -12,7 +12,7 @@ from buildproof.artifacts import Expectation, examine
 from buildproof.artifacts.content import read_through
 from buildproof.artifacts.neighbours import kind_of, neighbours
 from buildproof.artifacts.rule import CUT, Problem, Rule, judge
-from buildproof.bundles.contents import READERS, Contents, read_contents
+from buildproof.bundles.contents import Contents, read_contents, suffix_of
 from buildproof.evidence import Artifact, CheckStatus
 
 
@@ -28,12 +28,12 @@ class Bundle:
 
 def is_bundle(name: str) -> bool:
     """Whether a file of this name is a package that is opened here."""
-    return _suffix(name) is not None
+    return suffix_of(name) is not None
 
 
 def examine_bundle(path: Path, expected: Expectation, name: str) -> tuple[Artifact, ...]:
     """The package, then each executable in it as `name!member`. Nothing is raised for a bad file."""
-    suffix = _suffix(name)
+    suffix = suffix_of(name)
     if suffix is None:
         raise ValueError(f"{name} is no package")
     with tempfile.TemporaryDirectory(prefix="buildproof-") as folder:
@@ -43,7 +43,7 @@ def examine_bundle(path: Path, expected: Expectation, name: str) -> tuple[Artifa
             with path.open("rb") as file:
                 content = read_through(file)
             size, digest = content.size, content.sha256
-            contents = read_contents(path, suffix, expected.target.binary_format, Path(folder))
+            contents = read_contents(path, suffix, expected.target, Path(folder))
             bundle = Bundle(expected=expected, contents=contents, size=size)
         except (OSError, ValueError) as error:
             bundle = Bundle(expected=expected, contents=Contents(), unreadable=f"it cannot be read: {error}")
@@ -70,11 +70,6 @@ def _inside(bundle: Bundle, name: str) -> Iterator[Artifact]:
             beside={other: names for other, names in others.items() if other not in (own, own.lower())},
         )
         yield examine(path, expected, f"{name}!{member}")
-
-
-def _suffix(name: str) -> str | None:
-    lower = name.lower()
-    return max((suffix for suffix in READERS if lower.endswith(suffix)), key=len, default=None)
 
 
 def _present(bundle: Bundle) -> Iterator[Problem]:
@@ -137,6 +132,16 @@ def _executables(bundle: Bundle) -> Iterator[Problem]:
         )
 
 
+def _examined(bundle: Bundle) -> Iterator[Problem]:
+    for what in bundle.contents.unexamined:
+        yield Problem(
+            message=f"not examined: {what}",
+            expected="packages of programs for one target, not in each other",
+            actual=what.split(" ", maxsplit=1)[0],
+            status=CheckStatus.WARNING,
+        )
+
+
 RULES: tuple[Rule[Bundle], ...] = (
     Rule(
         id="bundle-present",
@@ -148,7 +153,7 @@ RULES: tuple[Rule[Bundle], ...] = (
     Rule(
         id="bundle-whole",
         title="the package can be read to its end, and every member's checksum is right",
-        source="PKWARE APPNOTE.TXT; POSIX pax; RFC 1952; the .xz file format; deb(5)",
+        source="PKWARE APPNOTE.TXT; POSIX pax; RFC 1952 and 8878; the .xz file format; deb(5); RPM package format",
         mend=CUT,
         judge=_whole,
         needs=("bundle-present",),
@@ -176,6 +181,14 @@ RULES: tuple[Rule[Bundle], ...] = (
         source="buildproof",
         mend="A package of data alone is no mistake; otherwise look at the step that packs.",
         judge=_executables,
+        needs=("bundle-whole",),
+    ),
+    Rule(
+        id="bundle-examined",
+        title="everything in the package that may be executable was examined",
+        source="buildproof",
+        mend="Judge it by itself, against its own target: buildproof check FILE --expect TARGET.",
+        judge=_examined,
         needs=("bundle-whole",),
     ),
 )

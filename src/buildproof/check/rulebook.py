@@ -66,7 +66,9 @@ def _policies() -> Iterator[str]:
 
 def _tables() -> Iterator[str]:
     yield "## Packages: they can be unpacked, and have in them what they should\n"
-    yield "`.zip`, `.tar`, `.tar.gz`, `.tar.xz`, `.tar.bz2` and `.deb`, by the name; each executable inside is judged."
+    yield "`.zip`, `.tar` (plain, `.gz`, `.xz`, `.bz2`, `.zst`), `.deb` and `.rpm`, by the name; each executable inside"
+    yield "is judged, and what is not opened is named. A package may unpack to 4 GiB, but to no more than 200 times its"
+    yield "size or 256 MiB, whatever is more; it may have 100,000 members, and decompressors get 128 MiB of memory."
     yield "AppImages and installers are judged as the executables that they are; what they carry is not opened.\n"
     yield "| id | what holds | source | mend |\n|---|---|---|---|"
     yield from map(_row, bundles.RULES)
