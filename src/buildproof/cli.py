@@ -13,15 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 import buildproof
-from buildproof import labels, reaper
+from buildproof import labels, leftovers
 from buildproof.ca import ca_bundle
 from buildproof.calibration import calibrate, show
 from buildproof.check import check_files, rulebook
 from buildproof.compose import read_compose
 from buildproof.discovery import load
 from buildproof.doctor import diagnose
-from buildproof.engine import Engine
+from buildproof.engine import Engine, Kind
 from buildproof.errors import BuildproofError, ExitCode
+from buildproof.leftovers import Standing
 from buildproof.manifest import Tier
 from buildproof.plan import select
 from buildproof.preflight import Finding, Level
@@ -78,7 +79,7 @@ def doctor(
         _calibrate(repeat, as_json=as_json)
         return
     with Engine.connect() as engine:
-        tags = (tag for tags in engine.labelled_images(labels.OURS).values() for tag in tags)
+        tags = (tag for thing in engine.things(labels.OURS) if thing.kind is Kind.IMAGE for tag in thing.names)
         probe = next((tag for tag in tags if tag.startswith(f"{PROBE_IMAGE}:")), None)
         builders = [(builder.name, builder.limits) for builder in read_compose(shipped_compose()).values()]
         findings = diagnose(engine, probe, builders)
@@ -153,11 +154,18 @@ def list_builds(
 @app.command()
 def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only shown.")] = False,
-    images: Annotated[bool, typer.Option("--images", help="The images too: the next run makes them again.")] = False,
+    kept: Annotated[bool, typer.Option("--kept", help="Containers kept for `buildproof shell`, too.")] = False,
+    caches: Annotated[bool, typer.Option("--caches", help="What fetch steps left, too: the next run fetches.")] = False,
+    images: Annotated[bool, typer.Option("--images", help="The images, too: the next run makes them again.")] = False,
 ) -> None:
-    """Remove what buildproof left in the engine. Only what carries its label is ever touched."""
+    """Show what buildproof has in the engine and whose it is, and remove what runs left that are dead.
+
+    Only what carries its labels is ever touched, and nothing of a run that is under way.
+    """
+    asked = {Standing.KEPT: kept, Standing.CACHE: caches, Standing.IMAGE: images}
+    chosen = {Standing.DEAD, *(standing for standing, wanted in asked.items() if wanted)}
     with Engine.connect() as engine:
-        for line in reaper.clean(engine, images=images, really=yes):
+        for line in leftovers.clean(engine, chosen, really=yes):
             print(line)  # noqa: T201
 
 

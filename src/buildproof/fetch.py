@@ -15,7 +15,8 @@ from buildproof import labels
 from buildproof.engine import ContainerSpec, Engine
 from buildproof.errors import FetchError
 from buildproof.images.store import Image
-from buildproof.layout import CA_BUNDLE, CACHE, FETCHED, SOURCE, user_cache
+from buildproof.layout import CA_BUNDLE, CACHE, FETCHED, SOURCE, fetch_lock
+from buildproof.lease import leased
 from buildproof.logs import Log
 from buildproof.manifest import Fetch
 from buildproof.sources import SourceTree
@@ -42,17 +43,15 @@ def volume_name(project: str, image: Image, fetch: Fetch, tree: SourceTree) -> s
 class Fetcher:
     """Fills fetch volumes on one engine."""
 
-    def __init__(self, engine: Engine, *, ca_bundle: Path | None, run: str) -> None:
-        self._engine, self._ca_bundle, self._run_id = engine, ca_bundle, run
+    def __init__(self, engine: Engine, *, ca_bundle: Path | None) -> None:
+        self._engine, self._ca_bundle = engine, ca_bundle
 
     def volume(
         self, project: str, fetch: Fetch, *, image: Image, tree: SourceTree, environment: Mapping[str, str], log: Log
     ) -> str:
         """The volume with what the project needs, filled now unless it was before; FetchError with the last output."""
         name = volume_name(project, image, fetch, tree)
-        lock = user_cache() / "locks" / name
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
+        with FileLock(fetch_lock(name)):
             self._engine.create_volume(name, labels.of("fetch"))
             container = self._engine.create(self._spec(name, fetch, image, environment))
             try:
@@ -64,16 +63,17 @@ class Fetcher:
 
     def _spec(self, volume: str, fetch: Fetch, image: Image, environment: Mapping[str, str]) -> ContainerSpec:
         trust = dict.fromkeys(_CA_VARIABLES, str(CA_BUNDLE)) if self._ca_bundle else {}
-        return ContainerSpec(
+        spec = ContainerSpec(
             image=image.reference,
             argv=("/bin/sh", "-c", f'/bin/sh -c "$1" </dev/null && : > {FETCHED}', "fetch", fetch.command),
             environment={**environment, **trust},
-            labels=labels.of("fetch", run=self._run_id),
+            labels={**labels.of("fetch"), labels.FILLS: volume},
             workdir=str(SOURCE),
             network="bridge",
             volumes={volume: (str(CACHE), True)},
             scratch=(str(SOURCE),),
         )
+        return leased(spec, time_limit_s=fetch.time_limit_s)
 
     def _fill(self, container: str, fetch: Fetch, tree: SourceTree, log: Log) -> None:
         with tree.tar() as tar:

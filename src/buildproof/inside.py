@@ -7,6 +7,7 @@ the build, and nothing has to run in it.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from pathlib import PurePosixPath
 from buildproof import labels
 from buildproof.engine import ContainerSpec, Engine
 from buildproof.evidence import Artifact, Check, CheckStatus
+from buildproof.lease import NoProgram, run_leased
 
 _TIME_LIMIT_S = 120.0
 _MOST_OUTPUT = 1 << 20
@@ -23,7 +25,7 @@ _MEND = "Copy it again: see that there is space on this side, and look at the en
 
 
 def hashes_inside(
-    engine: Engine, *, image: str, container: str, folder: PurePosixPath, names: Sequence[str], run: str
+    engine: Engine, *, image: str, container: str, folder: PurePosixPath, names: Sequence[str]
 ) -> dict[str, str] | None:
     """SHA-256 of the files `names` below `folder` in the volumes of `container`; None where the image cannot tell.
 
@@ -35,21 +37,18 @@ def hashes_inside(
     spec = ContainerSpec(
         image=image,
         argv=("sha256sum", "--", *paths),
-        labels=labels.of("start", run=run),
+        labels=labels.of("hash"),
         volumes_of=container,
         user="0",  # a build may leave files that nobody else may read
         cap_drop=("ALL",),
         cap_add=("DAC_OVERRIDE",),
         security=("no-new-privileges",),
     )
-    hasher = engine.create(spec)
     output = bytearray()
-    try:
-        engine.run_to_end(
-            hasher, lambda data: output.extend(data[: _MOST_OUTPUT - len(output)]), timeout_s=_TIME_LIMIT_S
+    with contextlib.suppress(NoProgram):
+        run_leased(
+            engine, spec, lambda data: output.extend(data[: _MOST_OUTPUT - len(output)]), time_limit_s=_TIME_LIMIT_S
         )
-    finally:
-        engine.remove(hasher)
     found = {paths.get(path.decode("utf-8", "replace")): digest.decode() for digest, path in _LINE.findall(output)}
     return {name: digest for name, digest in found.items() if name} or None
 

@@ -1,18 +1,23 @@
-"""The labels on everything that buildproof makes in an engine: what carries none of them is never touched."""
+"""The keys of the labels on everything that buildproof makes in an engine: what carries none is never touched."""
 
 from __future__ import annotations
 
 OURS = "buildproof"  # on every container, volume and image; the value says what it is for
 RUN = "buildproof.run"
 BUILD = "buildproof.build"
-INPUTS = "buildproof.inputs"
+IMAGE = "buildproof.image"  # its own name on an image: what is made from it inherits its labels, and is not ours
+OWNER = "buildproof.owner"  # the process that made it: `pid/start time`
+HOST = "buildproof.host"  # where that process is one: `boot id/PID namespace`
+DEADLINE = "buildproof.deadline"  # Unix time after which nobody needs it, whatever became of its owner
+KEEP = "buildproof.keep"
+FILLS = "buildproof.fills"  # on a fetch container: the shared volume that it was filling
 
 
-def of(purpose: str, *, run: str | None = None, build: str | None = None) -> dict[str, str]:
-    """The labels of one thing."""
-    labels = {OURS: purpose}
-    if run:
-        labels[RUN] = run
-    if build:
-        labels[BUILD] = build
-    return labels
+def of(purpose: str, *, build: str | None = None) -> dict[str, str]:
+    """The labels that say what a thing is for; the engine's client adds whose it is."""
+    return {OURS: purpose, BUILD: build} if build else {OURS: purpose}
+
+
+def of_image(reference: str) -> dict[str, str]:
+    """The labels of an image that is made as `reference`."""
+    return {OURS: "image", IMAGE: reference}

@@ -20,3 +20,10 @@ def user_cache() -> Path:
     folder = (Path(base) if base else Path.home() / ".cache") / "buildproof"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def fetch_lock(volume: str) -> Path:
+    """The lock that is held on this host while a fetch volume is being filled."""
+    lock = user_cache() / "locks" / volume
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return lock

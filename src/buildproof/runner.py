@@ -49,7 +49,7 @@ class Runner:
     ) -> None:
         self._engine, self._images, self._folder = engine, images, folder
         self._ca_bundle, self._say = ca_bundle, say
-        self._fetcher = Fetcher(engine, ca_bundle=ca_bundle, run=folder.id)
+        self._fetcher = Fetcher(engine, ca_bundle=ca_bundle)
 
     def run(self, build: Build) -> BuildRecord:
         """Run one build and keep its record, whatever happens.
@@ -147,7 +147,6 @@ class _Job:
             volumes[name] = (str(CACHE), False)
         spec = PodSpec(
             build_id=build.id,
-            run_id=self._folder.id,
             image=image.reference,
             probe_image=probe.reference,
             command=build.command,
@@ -236,7 +235,6 @@ class _Job:
             container=pod.container,
             folder=SOURCE,
             names=[output.name for output in outputs if output.path],
-            run=self._folder.id,
         )
         # A package brings what is in it along; the first is always the output itself.
         examined = [replace(first, checks=(*first.checks, compared(first, hashes))) for first, *_ in judged]
@@ -280,7 +278,6 @@ class _Job:
             outputs=outputs,
             name=output.name,
             expected=starts,
-            run=self._folder.id,
         )
 
 

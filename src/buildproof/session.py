@@ -16,10 +16,10 @@ from buildproof.engine import Engine
 from buildproof.errors import EngineError
 from buildproof.evidence import Grade
 from buildproof.images import Images
+from buildproof.leftovers import sweep, sweep_run
 from buildproof.manifest import Manifest
 from buildproof.plan import Build
 from buildproof.preflight import Finding, stop_if_untrustworthy
-from buildproof.reaper import sweep
 from buildproof.record import BuildRecord, EngineRecord, Phase, RunRecord
 from buildproof.runfolder import RunFolder
 from buildproof.runner import PROBE_IMAGE, Runner
@@ -47,6 +47,7 @@ class Session:
         """The engine, connected at first use."""
         if self._engine is None:
             self._engine = Engine.connect()
+        self._engine.owner = replace(self._engine.owner, run=self.folder.id)
         return self._engine
 
     @property
@@ -63,6 +64,7 @@ class Session:
         """
         self.prepared = True
         facts = self.engine.facts()
+        sweep(self.engine, self._say)
         self.folder.open()
         record = RunRecord(
             buildproof=buildproof.__version__,
@@ -108,7 +110,7 @@ class Session:
         if not self.folder.begun:
             return None
         try:
-            sweep(self.engine, self.folder.id)
+            sweep_run(self.engine, self.folder.id, self._say)
         except EngineError as error:
             self._say(f"could not look for leftovers in the engine: {error}")
         return self.folder.update(_closed)

@@ -15,6 +15,7 @@ from buildproof.engine import ContainerSpec, Engine
 from buildproof.evidence import Started
 from buildproof.images.store import Image
 from buildproof.layout import STAGE
+from buildproof.lease import run_leased
 from buildproof.limits import Limits
 from buildproof.logs import plain
 from buildproof.manifest import Starts
@@ -35,7 +36,7 @@ def argv_for(target: Target, path: PurePosixPath, args: Sequence[str]) -> tuple[
 
 
 def start(
-    engine: Engine, *, image: Image, target: Target, outputs: Sequence[Collected], name: str, expected: Starts, run: str
+    engine: Engine, *, image: Image, target: Target, outputs: Sequence[Collected], name: str, expected: Starts
 ) -> Started:
     """Execute the output `name`, all outputs lying beside it, and compare with what is expected.
 
@@ -45,22 +46,25 @@ def start(
     spec = ContainerSpec(
         image=image.reference,
         argv=argv,
-        labels=labels.of("start", run=run),
+        labels=labels.of("start"),
         workdir=str((STAGE / name).parent),
         user=_USER,
         limits=_LIMITS,
         cap_drop=("ALL",),
         security=("no-new-privileges",),
     )
-    container = engine.create(spec)
-    try:
+    output = bytearray()
+    began = 0.0
+
+    def stage(container: str) -> None:
+        nonlocal began
         engine.put(container, "/", _staged(outputs))
-        output = bytearray()
         began = time.monotonic()
-        exit_code = engine.run_to_end(container, lambda data: _keep(output, data), timeout_s=patient(TIME_LIMIT_S))
-        took = time.monotonic() - began
-    finally:
-        engine.remove(container)
+
+    exit_code = run_leased(
+        engine, spec, lambda data: _keep(output, data), time_limit_s=patient(TIME_LIMIT_S), prepare=stage
+    )
+    took = time.monotonic() - began
     text = plain(bytes(output).decode("utf-8", "replace"))
     return Started(
         image=image.reference,

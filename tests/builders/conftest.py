@@ -68,7 +68,6 @@ def limit_states(
     image = images.for_builder(builder)
     spec = PodSpec(
         build_id=f"check-{builder.name}",
-        run_id="builder-checks",
         image=image.reference,
         probe_image=images.named(PROBE_IMAGE).reference,
         command="true",

@@ -21,7 +21,7 @@ from tests.guest.overlay2 import DataFolder, write_data_folder
 from buildproof import labels
 from buildproof.builder import BuildContext
 from buildproof.compose import read_compose
-from buildproof.engine import ContainerSpec, Engine
+from buildproof.engine import ContainerSpec, Engine, Kind
 from buildproof.errors import EngineError
 from buildproof.images import Images
 from buildproof.runner import PROBE_IMAGE
@@ -74,6 +74,7 @@ def up(engine: Engine, *, ca_bundle: Path | None, say: Say) -> Guest:
             devices=(_KVM,) if os.access(_KVM, os.W_OK) else (),
             loopback_ports=(API_PORT,),
             keep_log=True,
+            shared=True,
         )
     )
     try:
@@ -124,7 +125,7 @@ def _prepare(engine: Engine, ca_bundle: Path | None, say: Say) -> tuple[str, str
     image = own.made(_IMAGE, BuildContext(context=folder, dockerfile=folder / "Dockerfile", args={}, target=None))
     ids = [f"{reference} {engine.image_id(reference)}" for reference in needed.used]
     disk = "buildproof-guest-" + hashlib.sha256("\n".join([image.id, *ids]).encode()).hexdigest()[:16]
-    if disk not in engine.labelled_volumes(labels.OURS):
+    if disk not in {thing.id for thing in engine.things(labels.OURS) if thing.kind is Kind.VOLUME}:
         say(f"packing the images of the faults into the guest's disk: {', '.join(needed.used)}")
         engine.create_volume(disk, labels.of("guest-disk"))
         try:

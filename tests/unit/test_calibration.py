@@ -180,7 +180,7 @@ def test_repeating_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize(("level", "code"), [(Level.OK, 0), (Level.STOP, int(ExitCode.UNMEASURED))])
 def test_the_doctor_speaks_to_programs_too(monkeypatch: pytest.MonkeyPatch, level: Level, code: int) -> None:
-    engine = SimpleNamespace(labelled_images=lambda _label: {})
+    engine = SimpleNamespace(things=lambda _label: [])
     monkeypatch.setattr(Engine, "connect", lambda: nullcontext(engine))
     monkeypatch.setattr(cli, "diagnose", lambda *_: [Finding(level, "disk", "12 GiB are free", "make room")])
     result = CliRunner().invoke(cli.app, ["doctor", "--json"])

@@ -139,7 +139,7 @@ class Bench:
         self.engine, self.file, self.timeline = FakeEngine(), io.BytesIO(), io.StringIO()
         monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: self.messages.now))
         fields: dict[str, Any] = {
-            "build_id": "app-linux", "run_id": "run-1", "image": "builder", "probe_image": "probe", "command": "make",
+            "build_id": "app-linux", "image": "builder", "probe_image": "probe", "command": "make",
             "workdir": "/buildproof/src", "environment": {}, "user": None, "limits": Limits(memory=1 << 30),
             "time_limit_s": 60.0,
         }  # fmt: skip

@@ -77,7 +77,6 @@ def started(
         outputs=outputs,
         name="out/app",
         expected=expected,
-        run="run-1",
     )
 
 
@@ -94,14 +93,14 @@ def test_an_artifact_runs_in_a_box_without_network_rights_or_a_shell(outputs: li
     started(engine, outputs, Starts(args=("$HOME; id",), stdout=None, exit_code=0, artifact="x"))
     spec = engine.spec
     assert spec is not None
-    assert spec.argv == ("/buildproof/run/out/app", "$HOME; id")
+    assert spec.argv[4:] == ("/buildproof/run/out/app", "$HOME; id")  # arguments of the lease, not words of its script
     assert spec.workdir == "/buildproof/run/out"
     assert (spec.network, spec.user, spec.cap_drop, spec.cap_add) == ("none", "1000:1000", ("ALL",), ())
     assert spec.security == ("no-new-privileges",)
     assert spec.limits.memory is not None
     assert spec.limits.pids is not None
-    assert spec.labels == {"buildproof": "start", "buildproof.run": "run-1"}
-    assert (spec.volumes, spec.binds, spec.stdin) == ({}, {}, False)
+    assert spec.labels == {"buildproof": "start"}
+    assert (spec.volumes, spec.binds) == ({}, {})
 
 
 def test_all_outputs_lie_beside_it_executable_and_nobodys(outputs: list[Collected]) -> None:

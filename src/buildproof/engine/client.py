@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -20,9 +22,11 @@ from docker.types import HostConfig, LogConfig, Mount, Ulimit
 
 from buildproof.engine.attachment import Attachment
 from buildproof.engine.failure import CALL_TIMEOUT_S, rlimits_told_apart, told_as
+from buildproof.engine.inventory import Kind, Thing, things
 from buildproof.engine.spec import ContainerSpec, ContainerState
 from buildproof.errors import EngineError
 from buildproof.facts import EngineFacts
+from buildproof.ownership import LONGEST_S, Owner, this_process
 from buildproof.patience import patient
 
 _LAST_OUTPUT_S = 10
@@ -33,6 +37,7 @@ class Engine:
 
     def __init__(self, api: docker.APIClient) -> None:
         self._api = api
+        self.owner = Owner(process=this_process())  # of all that is made through this client
         self.refused_rlimits: dict[str, str] = {}  # learnt at the first refusal, so that it costs one failed start
 
     @classmethod
@@ -114,8 +119,10 @@ class Engine:
             return False
         return self.image_id(reference) is not None
 
-    def import_image(self, tar: Path, reference: str, changes: list[str]) -> None:
+    def import_image(self, tar: Path, reference: str, changes: list[str], labels: dict[str, str]) -> None:
         """Make an image of a root file system's tar; `changes` are Dockerfile lines."""
+        marked = {**labels, **self._mark(shared=True)}
+        changes = [*changes, *(f"LABEL {key}={value}" for key, value in marked.items())]
         with told_as(f"import the image {reference}"):
             # As `docker import` does it: Podman 4.3's endpoint reads `repo` alone, tag included, and drops `tag`.
             answer = self._api.import_image(str(tar), repository=reference, changes=changes)
@@ -126,9 +133,10 @@ class Engine:
         self, context: IO[bytes], tag: str, args: dict[str, str], labels: dict[str, str], target: str | None
     ) -> Iterator[str]:
         """Build with the classic builder from a tar; yields its output lines, raises EngineError at its error line."""
+        marked = {**labels, **self._mark(shared=True)}
         with told_as(f"build the image {tag}"):
             stream = self._api.build(
-                fileobj=context, custom_context=True, tag=tag, buildargs=args, labels=labels, target=target,
+                fileobj=context, custom_context=True, tag=tag, buildargs=args, labels=marked, target=target,
                 rm=True, forcerm=True, decode=True, timeout=3600,
             )  # fmt: skip
             for event in stream:
@@ -154,8 +162,13 @@ class Engine:
 
     # -- containers ---------------------------------------------------------------------------------
 
+    def _mark(self, *, lasts_s: float = LONGEST_S, shared: bool = False) -> dict[str, str]:
+        return self.owner.mark(time.time(), lasts_s=lasts_s, shared=shared).labels()
+
     def create(self, spec: ContainerSpec) -> str:
         """Create a container and return its id."""
+        mark = self._mark(lasts_s=spec.lasts_s, shared=spec.shared)
+        spec = replace(spec, labels={**spec.labels, **mark})
         with told_as(f"create a container of {spec.image}"):
             answer = self._api.create_container_from_config(
                 {
@@ -183,7 +196,7 @@ class Engine:
         limits = spec.limits
         mounts = [Mount(target=point, source=name, type="volume", read_only=not writable)
                   for name, (point, writable) in spec.volumes.items()]  # fmt: skip
-        mounts += [Mount(target=point, source=None, type="volume") for point in spec.scratch]
+        mounts += [Mount(target=point, source=None, type="volume", labels=spec.labels) for point in spec.scratch]
         mounts += [
             Mount(target=point, source=source, type="bind", read_only=True) for source, point in spec.binds.items()
         ]
@@ -326,33 +339,23 @@ class Engine:
     # -- volumes and what carries our labels ----------------------------------------------------------
 
     def create_volume(self, name: str, labels: dict[str, str]) -> None:
-        """Create a named volume; one that exists already is left as it is."""
+        """Create a named volume, which is shared by all runs; one that exists already is left as it is."""
         with told_as(f"create the volume {name}"):
-            self._api.create_volume(name, labels=labels)
+            self._api.create_volume(name, labels={**labels, **self._mark(shared=True)})
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; nothing happens when it is gone already."""
         with told_as(f"remove the volume {name}"), contextlib.suppress(docker.errors.NotFound):
             self._api.remove_volume(name)
 
+    def things(self, *labels: str) -> list[Thing]:
+        """Everything with all these labels, `key` or `key=value`."""
+        with told_as("list what carries buildproof's labels"):
+            return list(things(self._api, *labels))
+
     def labelled(self, *labels: str) -> dict[str, dict[str, str]]:
-        """Containers with all these labels (`key` or `key=value`), running or not: id -> labels."""
-        with told_as("list containers"):
-            found = self._api.containers(all=True, filters={"label": list(labels)})
-        return {str(item["Id"]): dict(item["Labels"] or {}) for item in found}
-
-    def labelled_volumes(self, *labels: str) -> dict[str, dict[str, str]]:
-        """Volumes with all these labels: name -> labels."""
-        with told_as("list volumes"):
-            found = self._api.volumes(filters={"label": list(labels)})["Volumes"] or []
-        return {str(item["Name"]): dict(item["Labels"] or {}) for item in found}
-
-    def labelled_images(self, *labels: str) -> dict[str, list[str]]:
-        """Images with all these labels: id -> tags."""
-        with told_as("list images"):
-            found = self._api.images(filters={"label": list(labels)})
-        # Podman names Docker Hub in full where Docker leaves it out; both take the short name.
-        return {str(item["Id"]): [tag.removeprefix("docker.io/") for tag in item["RepoTags"] or []] for item in found}
+        """Containers with all these labels, running or not: id -> labels."""
+        return {thing.id: thing.labels for thing in self.things(*labels) if thing.kind is Kind.CONTAINER}
 
     def remove_image(self, reference: str) -> None:
         """Remove an image or one of its tags; nothing happens when it is gone already."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from buildproof.limits import Limits
+from buildproof.ownership import LONGEST_S
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
     """A container to create.
 
-    `volumes` maps a volume's name to (mount point, writable), `binds` a path of the host to a read-only mount point.
+    `labels` say what it is for; the client adds whose it is. `lasts_s` seconds after its creation nobody needs it; a
+    `shared` one belongs to no run. `volumes` maps a volume's name to (mount point, writable), `binds` a path of the
+    host to a read-only mount point.
     """
 
     image: str
@@ -36,6 +39,8 @@ class ContainerSpec:
     devices: tuple[str, ...] = ()
     loopback_ports: tuple[int, ...] = ()  # published at a free port of the engine's loopback address; needs a network
     stdin: bool = False
+    lasts_s: float = LONGEST_S
+    shared: bool = False
     keep_log: bool = False
 
 

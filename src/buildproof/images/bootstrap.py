@@ -58,5 +58,5 @@ def bootstrap(engine: Engine, suite: str, reference: str, progress: Callable[[st
                 progress(line.rstrip())
         if process.returncode:
             raise ImageError(f"{' '.join(command)} failed with status {process.returncode}:\n" + "\n".join(said))
-        changes = ["ENV LANG=C.UTF-8", 'CMD ["bash"]', f"LABEL {labels.OURS}=image"]
-        engine.import_image(tar, reference, changes)
+        changes = ["ENV LANG=C.UTF-8", 'CMD ["bash"]']
+        engine.import_image(tar, reference, changes, labels.of_image(reference))

@@ -19,6 +19,7 @@ from buildproof.images.bootstrap import bootstrap, suite_of
 from buildproof.images.context import Context
 from buildproof.images.dockerfile import instructions, with_parents
 from buildproof.layout import user_cache
+from buildproof.lease import run_leased
 from buildproof.logs import plain
 from buildproof.patience import patient
 from buildproof.resources import dockerfiles
@@ -96,12 +97,8 @@ class Images:
         mark = "--buildproof--"
         script = "\n".join(f"echo {mark}; ( {command} ) 2>&1 | head -n 1" for command in commands.values())
         spec = ContainerSpec(image=image.reference, argv=("/bin/sh", "-c", script), labels=labels.of("toolchain"))
-        container = self._engine.create(spec)
-        try:
-            output = bytearray()
-            self._engine.run_to_end(container, output.extend, timeout_s=patient(_TOOLCHAIN_S))
-        finally:
-            self._engine.remove(container)
+        output = bytearray()
+        run_leased(self._engine, spec, output.extend, time_limit_s=patient(_TOOLCHAIN_S))
         answers = [part.strip() for part in output.decode("utf-8", "replace").split(mark)[1:]]
         return dict(zip(commands, answers, strict=False))
 
@@ -161,7 +158,7 @@ class Images:
         try:
             with context.tar(self._ca_bundle) as tar:
                 lines = self._engine.build_image(
-                    tar, reference, args=dict(build.args), labels=labels.of("image"), target=build.target
+                    tar, reference, args=dict(build.args), labels=labels.of_image(reference), target=build.target
                 )
                 for line in lines:
                     if found := _STEP.match(line):

@@ -72,7 +72,7 @@ class Pod:
 
     def _create(self) -> None:
         spec = self._spec
-        marks = labels.of("probe", run=spec.run_id, build=spec.build_id)
+        marks = labels.of("probe", build=spec.build_id)
         deadline_s = spec.time_limit_s + patient(PROBE_DEADLINE_GRACE_S)
         self._probe = self._engine.create(probe_spec(spec.probe_image, deadline_s=deadline_s, marks=marks))
         put_probe(self._engine, self._probe)
@@ -86,7 +86,7 @@ class Pod:
                 image=spec.image,
                 argv=gate_argv(spec.command, token=self._token, address_space=spec.limits.address_space),
                 environment=spec.environment,
-                labels=labels.of("build", run=spec.run_id, build=spec.build_id),
+                labels=labels.of("build", build=spec.build_id),
                 workdir=spec.workdir,
                 user=spec.user,
                 limits=replace(spec.limits, rlimits=granted),

@@ -29,6 +29,7 @@ def probe_spec(image: str, *, deadline_s: float, marks: dict[str, str] | None = 
         security=("no-new-privileges",),
         binds={"/sys/fs/cgroup": "/buildproof/cgroup"},
         stdin=True,
+        lasts_s=deadline_s,
     )
 
 

@@ -13,7 +13,6 @@ class PodSpec:
     """What to run, in an empty `workdir` of its own. `volumes` as in ContainerSpec; times are seconds."""
 
     build_id: str
-    run_id: str
     image: str
     probe_image: str
     command: str

@@ -1,0 +1,7 @@
+"""What runs left in the engine: found by its labels, judged by its owner, and removed. Never a prune."""
+
+from buildproof.leftovers.clean import clean
+from buildproof.leftovers.judgement import KEPT, Standing
+from buildproof.leftovers.sweep import sweep, sweep_run
+
+__all__ = ["KEPT", "Standing", "clean", "sweep", "sweep_run"]
