@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from filelock import FileLock
 
 from buildproof.errors import InputError
 from buildproof.layout import STATE_FOLDER
+from buildproof.ownership import LONGEST_S, Here, Mark, Owner, here, this_process, why_dead
 from buildproof.record import BuildRecord, RunRecord, dump, load
 
 KEPT_RUNS = 20
-LONGEST_PHASE_S = 6 * 3600.0
+_LOCKS = ".locks"
+_PARTIAL = ".json.partial"
 
 
 class RunFolder:
@@ -27,6 +31,7 @@ class RunFolder:
         self.path = path
         self.id = path.name
         self._record = path / "record.json"
+        self._owner = path / ".owner"  # there while the run is under way, or was killed
 
     @classmethod
     def reserve(cls, root: Path) -> RunFolder:
@@ -42,13 +47,14 @@ class RunFolder:
         """Make the folder and point `last` at it; of the older runs the last twenty are kept."""
         state = self.path.parent
         self.path.mkdir(parents=True, exist_ok=True)
+        self._owner.write_text(json.dumps(Owner(process=this_process()).mark(time.time()).labels()))
         (state / ".gitignore").write_text("*\n")
         link = state / f".last-{self.id}"
         link.symlink_to(self.id)
         link.replace(state / "last")
         records = [path for path in state.glob("*/record.json") if not path.parent.is_symlink()]
         for old in sorted(records)[: 1 - KEPT_RUNS]:
-            if _is_over(old):
+            if RunFolder(old.parent).is_over():
                 shutil.rmtree(old.parent, ignore_errors=True)
 
     def build_folder(self, build_id: str) -> Path:
@@ -77,28 +83,50 @@ class RunFolder:
             self._replace(record)
             return record
 
+    def close(self, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
+        """Change the record for the last time; no other process may write to the folder any more."""
+        record = self.update(change)
+        shutil.rmtree(self.path / _LOCKS, ignore_errors=True)
+        self._record.with_suffix(_PARTIAL).unlink(missing_ok=True)
+        self._owner.unlink(missing_ok=True)
+        return record
+
+    def why_dead(self, at: Here) -> str | None:
+        """Why nobody will ever close this run; None when it was closed, or may be under way.
+
+        A run whose process cannot be seen from here counts as dead when its record was not touched for longer than any
+        of its steps may take.
+        """
+        try:
+            mark = Mark.read(json.loads(self._owner.read_text()))
+            touched = (self._record if self.begun else self._owner).stat().st_mtime
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            mark = None
+        return why_dead(replace(mark, deadline=touched + LONGEST_S), at) if mark else "its owner is not known"
+
+    def is_over(self) -> bool:
+        """Whether nothing will ever be written to it again."""
+        try:
+            return load(self._record).ended is not None or not self._owner.exists() or bool(self.why_dead(here()))
+        except InputError:
+            return True
+
     def put_build(self, build: BuildRecord) -> None:
         """Put one build's record in its place."""
         self.update(lambda record: record.with_build(build))
 
     def lock(self, name: str) -> FileLock:
         """A lock between the processes of this run."""
-        folder = self.path / ".locks"
+        folder = self.path / _LOCKS
         folder.mkdir(exist_ok=True)
         return FileLock(folder / name)
 
     def _replace(self, record: RunRecord) -> None:
-        partial = self._record.with_suffix(".json.partial")
+        partial = self._record.with_suffix(_PARTIAL)
         with partial.open("wb") as file:
             file.write(dump(record))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self._record)
-
-
-def _is_over(record: Path) -> bool:
-    """Whether a run has ended: it says so, or its record was not touched for longer than any phase can take."""
-    try:
-        return load(record).ended is not None or time.time() - record.stat().st_mtime > LONGEST_PHASE_S
-    except InputError:
-        return True

@@ -168,7 +168,7 @@ class _Job:
         )
         with (
             contextlib.closing(Log.create(log_path)) as self._log,
-            timeline_path.open("w", encoding="utf-8") as timeline,
+            timeline_path.open("w", encoding="utf-8", buffering=1) as timeline,  # a killed run keeps each line
             Pod(self._engine, spec, log=self._log, timeline=Timeline(timeline)) as pod,
         ):
             self._pod = pod

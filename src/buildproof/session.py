@@ -16,6 +16,7 @@ from buildproof.engine import Engine
 from buildproof.errors import EngineError
 from buildproof.evidence import Grade
 from buildproof.images import Images
+from buildproof.killed import close_killed
 from buildproof.leftovers import sweep, sweep_run
 from buildproof.manifest import Manifest
 from buildproof.plan import Build
@@ -64,8 +65,9 @@ class Session:
         """
         self.prepared = True
         facts = self.engine.facts()
-        sweep(self.engine, self._say)
         self.folder.open()
+        close_killed(self.folder.path.parent, self._say)
+        sweep(self.engine, self._say)
         record = RunRecord(
             buildproof=buildproof.__version__,
             id=self.folder.id,
@@ -113,7 +115,7 @@ class Session:
             sweep_run(self.engine, self.folder.id, self._say)
         except EngineError as error:
             self._say(f"could not look for leftovers in the engine: {error}")
-        return self.folder.update(_closed)
+        return self.folder.close(_closed)
 
 
 def _closed(record: RunRecord) -> RunRecord:

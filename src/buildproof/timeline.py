@@ -7,7 +7,7 @@ name stands in a `process` event before. `free` has one number for each of the h
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 VERSION = 1
@@ -45,3 +45,19 @@ class Timeline:
 
     def _put(self, line: object) -> None:
         self._file.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
+
+
+def events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """The probe's events of a timeline that was written down; a last line that was cut short is passed over."""
+    columns: list[str] = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, list):
+            yield {"event": "sample", **dict(zip(columns, entry, strict=False))}
+        elif "timeline" in entry:
+            columns = entry["columns"]
+        else:
+            yield entry

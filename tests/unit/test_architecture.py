@@ -20,6 +20,7 @@ ROWS = (
     ("plugin", "suite", "cli"),
     ("proof", "summary", "calibration", "plugin_baseline"),
     ("session",),
+    ("killed",),
     ("runner",),
     ("doctor", "start", "inside", "fetch", "leftovers", "runfolder"),
     ("collect",),
