@@ -22,6 +22,7 @@ from buildproof.discovery import load
 from buildproof.doctor import diagnose
 from buildproof.engine import Engine, Kind
 from buildproof.errors import BuildproofError, ExitCode
+from buildproof.interrupts import as_interrupts
 from buildproof.leftovers import Standing
 from buildproof.manifest import Tier
 from buildproof.plan import select
@@ -186,6 +187,7 @@ def schema() -> None:
 
 def main() -> None:
     """Run a command; an error is shown as one message, with the exit code of its kind."""
+    as_interrupts()
     try:
         app()
     except BuildproofError as error:

@@ -22,6 +22,13 @@ def user_cache() -> Path:
     return folder
 
 
+def downloads() -> Path:
+    """Where sources from elsewhere are kept, each named by its checksum."""
+    folder = user_cache() / "sources"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def fetch_lock(volume: str) -> Path:
     """The lock that is held on this host while a fetch volume is being filled."""
     lock = user_cache() / "locks" / volume

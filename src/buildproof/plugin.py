@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from buildproof.errors import BuildproofError
+from buildproof.interrupts import as_interrupts
 from buildproof.targets import Target
 
 if TYPE_CHECKING:
@@ -60,12 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "nightly: builds of the full matrix alone (see --tier)")
     config.stash[_BUILDS] = {}
     config.stash[_BAD_INPUT] = []
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _as_interrupt)
-
-
-def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt("SIGTERM")
+    as_interrupts()
 
 
 # -- collection ---------------------------------------------------------------------------------------

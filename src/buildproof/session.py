@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from buildproof.errors import EngineError
 from buildproof.evidence import Grade
 from buildproof.images import Images
 from buildproof.killed import close_killed
-from buildproof.leftovers import sweep, sweep_run
+from buildproof.leftovers import sweep, sweep_run, sweep_scratch
 from buildproof.manifest import Manifest
 from buildproof.plan import Build
 from buildproof.preflight import Finding, stop_if_untrustworthy
@@ -67,7 +68,9 @@ class Session:
         facts = self.engine.facts()
         self.folder.open()
         close_killed(self.folder.path.parent, self._say)
-        sweep(self.engine, self._say)
+        sweep_scratch()
+        with self._told_alone():
+            sweep(self.engine, self._say)
         record = RunRecord(
             buildproof=buildproof.__version__,
             id=self.folder.id,
@@ -111,11 +114,17 @@ class Session:
         self.folder.path.with_suffix(".lock").unlink(missing_ok=True)
         if not self.folder.begun:
             return None
-        try:
+        with self._told_alone():
             sweep_run(self.engine, self.folder.id, self._say)
+        return self.folder.close(_closed)
+
+    @contextlib.contextmanager
+    def _told_alone(self) -> Iterator[None]:
+        """Leftovers that cannot be looked for stop no run."""
+        try:
+            yield
         except EngineError as error:
             self._say(f"could not look for leftovers in the engine: {error}")
-        return self.folder.close(_closed)
 
 
 def _closed(record: RunRecord) -> RunRecord:

@@ -39,7 +39,7 @@ ROWS = (
     ("evidence", "facts", "log_patterns"),
     ("limits", "targets", "ownership", "hardening"),
     ("labels",),
-    ("patience",),
+    ("patience", "interrupts"),
     ("units", "errors"),
     ("probe",),
     ("ping", "__init__"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import cast
 
@@ -12,10 +13,10 @@ from filelock import FileLock
 from buildproof import labels
 from buildproof.engine import Engine, Kind, Thing
 from buildproof.errors import EngineError
-from buildproof.layout import FETCHED, fetch_lock
-from buildproof.leftovers import KEPT, Standing, clean, sweep, sweep_run
+from buildproof.layout import FETCHED, downloads, fetch_lock
+from buildproof.leftovers import KEPT, Standing, clean, sweep, sweep_run, sweep_scratch
 from buildproof.leftovers.judgement import judged
-from buildproof.ownership import Here, Keep, Mark, Owner, Process, here, this_process
+from buildproof.ownership import Here, Keep, Mark, Owner, Process, here, scratch_folder, scratch_prefix, this_process
 
 LIVING = Owner(process=this_process(), run="now")
 GONE = Owner(process=Process(pid=os.getpid(), started=0, host=this_process().host), run="then")
@@ -190,3 +191,19 @@ def test_clean_says_what_it_would_do_and_why_before_it_does_it() -> None:
 def test_a_mark_says_that_a_thing_is_shared() -> None:
     assert Mark.read(volume("cache", GONE).labels) == GONE.mark(round(NOW), shared=True)
     assert GONE.mark(NOW).keep is Keep.NONE
+
+
+def test_scratch_of_dead_processes_goes_and_that_of_the_living_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    gone = scratch_prefix().replace(f"-{os.getpid()}-", "-999999999-", 1)
+    (tmp_path / f"{gone}folder").mkdir()
+    (tmp_path / f"{gone}folder" / "file").touch()
+    (downloads() / f"{gone}download").touch()
+    with scratch_folder() as own:
+        assert sweep_scratch() == 2
+        assert Path(own).is_dir()
+    assert list(downloads().iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]

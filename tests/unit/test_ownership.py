@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 from buildproof import labels
-from buildproof.ownership import Here, Keep, Mark, Owner, Process, here, this_process, why_dead
+from buildproof.ownership import (
+    Here,
+    Keep,
+    Mark,
+    Owner,
+    Process,
+    abandoned,
+    here,
+    scratch_folder,
+    scratch_prefix,
+    this_process,
+    why_dead,
+)
 from buildproof.ownership.process import start_time
 
 NOW = 1_800_000_000.0
@@ -87,3 +99,18 @@ def test_a_name_of_a_process_may_contain_anything(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "stat").write_text(f"7 (a) Z 1 (b)) S {' '.join(str(n) for n in range(4, 60))}\n")
     assert start_time(7, tmp_path) == 22
+
+
+def test_a_scratch_folder_tells_its_owner_and_is_found_when_that_is_dead(tmp_path: Path) -> None:
+    gone = scratch_prefix().replace(f"-{os.getpid()}-", "-999999999-", 1)
+    for name in (
+        f"{scratch_prefix()}mine",
+        f"{gone}dir",
+        "buildproof-x",
+        "buildproof-999999999-1-000000000000-elsewhere",
+    ):
+        (tmp_path / name).mkdir()
+    (tmp_path / f"{gone}file").touch()
+    assert {path.name for path in abandoned(tmp_path, here())} == {f"{gone}dir", f"{gone}file"}
+    with scratch_folder() as folder:
+        assert Path(folder).name.startswith(scratch_prefix())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -14,6 +13,7 @@ from buildproof.artifacts.neighbours import kind_of, neighbours
 from buildproof.artifacts.rule import CUT, Problem, Rule, judge
 from buildproof.bundles.contents import Contents, read_contents, suffix_of
 from buildproof.evidence import Artifact, CheckStatus
+from buildproof.ownership import scratch_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ def examine_bundle(path: Path, expected: Expectation, name: str) -> tuple[Artifa
     suffix = suffix_of(name)
     if suffix is None:
         raise ValueError(f"{name} is no package")
-    with tempfile.TemporaryDirectory(prefix="buildproof-") as folder:
+    with scratch_folder() as folder:
         size: int | None = None
         digest: str | None = None
         try:

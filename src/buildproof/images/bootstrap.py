@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from buildproof import labels
 from buildproof.engine import Engine
 from buildproof.errors import ImageError
+from buildproof.ownership import scratch_folder
 
 _DEBIAN = re.compile(r"^(?:docker\.io/)?(?:library/)?debian:(?P<suite>[a-z]+)(?:-\d+)?(?:-slim)?$")
 _SOURCES = (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d"))
@@ -47,7 +47,7 @@ def bootstrap(engine: Engine, suite: str, reference: str, progress: Callable[[st
             next_step="`apt-get install mmdebstrap`, or give the engine a registry that has debian:" + suite,
         )
     mirror = host_mirror()
-    with tempfile.TemporaryDirectory(prefix="buildproof-") as folder:
+    with scratch_folder() as folder:
         tar = Path(folder) / "root.tar"
         command = [program, "--variant=minbase", "--include=ca-certificates", suite, str(tar)]
         command += [mirror] if mirror else []

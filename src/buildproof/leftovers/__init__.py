@@ -2,6 +2,6 @@
 
 from buildproof.leftovers.clean import clean
 from buildproof.leftovers.judgement import KEPT, Standing
-from buildproof.leftovers.sweep import sweep, sweep_run
+from buildproof.leftovers.sweep import sweep, sweep_run, sweep_scratch
 
-__all__ = ["KEPT", "Standing", "clean", "sweep", "sweep_run"]
+__all__ = ["KEPT", "Standing", "clean", "sweep", "sweep_run", "sweep_scratch"]

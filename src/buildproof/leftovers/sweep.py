@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from buildproof import labels
 from buildproof.engine import Engine, Kind, Thing
 from buildproof.errors import EngineError
-from buildproof.layout import FETCHED, fetch_lock
+from buildproof.layout import FETCHED, downloads, fetch_lock
 from buildproof.leftovers.judgement import Judged, Standing, judged, of_run
-from buildproof.ownership import here
+from buildproof.ownership import abandoned, here
 
 
 def sweep(engine: Engine, say: Callable[[str], None]) -> int:
@@ -31,6 +34,17 @@ def sweep_run(engine: Engine, run: str, say: Callable[[str], None]) -> int:
     return _remove_all(
         engine, [Judged(thing=thing, standing=Standing.DEAD, why="its run is over") for thing in left], say
     )
+
+
+def sweep_scratch() -> int:
+    """Remove the scratch folders and half downloads of dead processes of this host; how many there were."""
+    left = [path for folder in (Path(tempfile.gettempdir()), downloads()) for path in abandoned(folder, here())]
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(left)
 
 
 def remove(engine: Engine, thing: Thing) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import requests
 
 from buildproof.errors import FetchError, InputError, Place
-from buildproof.layout import user_cache
+from buildproof.layout import downloads
 from buildproof.manifest import Archive, Crate
+from buildproof.ownership import scratch_prefix
 
 _CRATES = "https://static.crates.io/crates/{name}/{version}/download"
 _TIMEOUT_S = (20, 60)  # to connect, and between two packets
@@ -30,12 +31,11 @@ def archive_of(source: Crate | Archive, *, ca_bundle: Path | None, where: Place)
     """
     if isinstance(source, Archive) and isinstance(source.location, Path):
         return _verified(source.location, source.sha256, where, str(source.location))
-    kept = user_cache() / "sources" / source.sha256.lower()
+    kept = downloads() / source.sha256.lower()
     if kept.is_file() and sha256_of(kept) == source.sha256.lower():
         return kept
     address = _CRATES.format(name=source.name, version=source.version) if isinstance(source, Crate) else source.location
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=kept.parent, prefix="download-")
+    handle, name = tempfile.mkstemp(dir=kept.parent, prefix=scratch_prefix())
     os.close(handle)
     partial = Path(name)
     try:
