@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 import buildproof
-from buildproof import labels, leftovers
+from buildproof import labels, leftovers, terminal
 from buildproof.ca import ca_bundle
 from buildproof.calibration import calibrate, show
 from buildproof.check import check_files, rulebook
@@ -22,6 +20,7 @@ from buildproof.discovery import load
 from buildproof.doctor import diagnose
 from buildproof.engine import Engine, Kind
 from buildproof.errors import BuildproofError, ExitCode
+from buildproof.hostile import harmless, json_text
 from buildproof.interrupts import as_interrupts
 from buildproof.leftovers import Standing
 from buildproof.manifest import Tier
@@ -30,6 +29,7 @@ from buildproof.preflight import Finding, Level
 from buildproof.record import json_schema
 from buildproof.resources import shipped_compose
 from buildproof.runner import PROBE_IMAGE
+from buildproof.terminal import joined, line, text
 from buildproof.units import duration, size
 
 app = typer.Typer(
@@ -86,7 +86,7 @@ def doctor(
         findings = diagnose(engine, probe, builders)
     if as_json:
         rows = [{name: getattr(finding, name) for name in Finding.__dataclass_fields__} for finding in findings]
-        print(json.dumps(rows, indent=2))  # noqa: T201
+        print(json_text(json.dumps(rows, indent=2)))  # noqa: T201
     else:
         _show(findings)
     if any(finding.level is Level.STOP for finding in findings):
@@ -94,11 +94,11 @@ def doctor(
 
 
 def _calibrate(repeat: int, *, as_json: bool) -> None:
-    found = calibrate(repeat=repeat, ca_bundle=ca_bundle(None), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
+    found = calibrate(repeat=repeat, ca_bundle=ca_bundle(None), say=lambda said: print(harmless(said), file=sys.stderr))  # noqa: T201
     if as_json:
-        print(json.dumps(show.data(found), indent=2))  # noqa: T201
+        print(json_text(json.dumps(show.data(found), indent=2)))  # noqa: T201
     else:
-        Console(highlight=False).print(show.table(found))
+        terminal.show(show.table(found))
         for folder in found.folders:
             print(f"record: {folder}/record.json")  # noqa: T201
     if not found.holds:
@@ -111,11 +111,10 @@ def _show(findings: list[Finding]) -> None:
     table.add_column(no_wrap=True)
     table.add_column()
     for finding in findings:
-        text = Text(finding.found)
-        if finding.mend:
-            text.append(f"\n→ {finding.mend}", style=_STYLES[finding.level])
-        table.add_row(Text(finding.level, style=_STYLES[finding.level]), finding.what, text)
-    Console(highlight=False).print(table)
+        mend = text(f"\n→ {finding.mend}", _STYLES[finding.level]) if finding.mend else line("")
+        said = joined(text(finding.found), mend)
+        table.add_row(line(finding.level, _STYLES[finding.level]), line(finding.what), said)
+    terminal.show(table)
 
 
 @app.command("list")
@@ -141,15 +140,16 @@ def list_builds(
             }
             for build in builds
         ]
-        print(json.dumps(rows, indent=2))  # noqa: T201
+        print(json_text(json.dumps(rows, indent=2)))  # noqa: T201
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("build", "target", "profile", "tier", "peak memory", "time limit"):
         table.add_column(name, no_wrap=True)
     for build in builds:
         budget = size(build.peak_memory) if build.peak_memory else "-"
-        table.add_row(build.id, build.target, build.profile, build.tier, budget, duration(build.time_limit_s))
-    Console(highlight=False).print(table)
+        cells = (build.id, build.target, build.profile, build.tier, budget, duration(build.time_limit_s))
+        table.add_row(*map(line, cells))
+    terminal.show(table)
 
 
 @app.command()
@@ -166,8 +166,8 @@ def clean(
     asked = {Standing.KEPT: kept, Standing.CACHE: caches, Standing.IMAGE: images}
     chosen = {Standing.DEAD, *(standing for standing, wanted in asked.items() if wanted)}
     with Engine.connect() as engine:
-        for line in leftovers.clean(engine, chosen, really=yes):
-            print(line)  # noqa: T201
+        for said in leftovers.clean(engine, chosen, really=yes):
+            print(harmless(said))  # noqa: T201
 
 
 app.command("check")(check_files)

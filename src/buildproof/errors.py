@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from buildproof.hostile import harmless
+
 
 class ExitCode(IntEnum):
     """Exit codes of `pytest` and `buildproof` beside pytest's own 0 to 5."""
@@ -51,7 +53,7 @@ class BuildproofError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}\n  next: {self.next_step}" if self.next_step else text
+        return harmless(f"{text}\n  next: {self.next_step}" if self.next_step else text)
 
 
 class InputError(BuildproofError):

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from pathlib import Path
 from typing import IO
 
 from buildproof.evidence import LogFinding
+from buildproof.hostile import plain
 from buildproof.log_patterns import kinds_in
 
-# ECMA-48: control sequences, control strings up to their end (OSC 8 is a hyperlink), other escapes, C0 and C1.
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[PX\]^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
 _MOST_FINDINGS_OF_A_KIND = 5
 _LONGEST_LINE = 4096
 _LAST_LINES = 40
-
-
-def plain(text: str) -> str:
-    """The text without terminal control sequences, safe to show again."""
-    return _CONTROL.sub("", text)
 
 
 def findings_in(line: str, number: int) -> list[LogFinding]:

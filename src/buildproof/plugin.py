@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildproof.errors import BuildproofError
+from buildproof.hostile import harmless
 from buildproof.interrupts import as_interrupts
 from buildproof.targets import Target
 
@@ -177,7 +178,7 @@ def say(config: pytest.Config, text: str) -> None:
     if reporter and config.get_verbosity() >= 0:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             reporter.ensure_newline()
-            reporter.write_line(text)
+            reporter.write_line(harmless(text))
 
 
 def _session(config: pytest.Config) -> Session:

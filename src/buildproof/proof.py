@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from buildproof.hostile import harmless
 from buildproof.plan import Build
 from buildproof.record import BuildRecord, RunRecord
 from buildproof.verdict.claims import Answer, Claim, Decision, decide
@@ -39,7 +40,7 @@ class Proof:
         if decision.answer is Answer.BROKEN:
             pytest.fail(self._told(claim, decision), pytrace=False)
         if decision.answer is Answer.UNDECIDED:
-            pytest.skip(f"{self.build.id}: “{claim}” cannot be decided: {decision.why}")
+            pytest.skip(harmless(f"{self.build.id}: “{claim}” cannot be decided: {decision.why}"))
 
     def _told(self, claim: Claim, decision: Decision) -> str:
         record = self.record
@@ -50,4 +51,4 @@ class Proof:
             lines += [f"next: {advice}" for advice in verdict.advice]
         if claim in {Claim.BUILDS, Claim.MEASURED} and record.last_lines:
             lines += ["last lines of the log:", *(f"    {line}" for line in record.last_lines[-15:])]
-        return "\n".join(lines)
+        return harmless("\n".join(lines))

@@ -25,6 +25,7 @@ from buildproof.evidence import (
     Stop,
     Time,
 )
+from buildproof.hostile import json_text
 from buildproof.limits import LimitState
 from buildproof.plan import Build
 from buildproof.verdict import Budget, Verdict
@@ -189,7 +190,8 @@ _ADAPTER = TypeAdapter(RunRecord)
 def dump(record: RunRecord) -> bytes:
     """The record as indented JSON; what is no UTF-8, a file name or an argument, is shown with question marks."""
     data = _ADAPTER.dump_python(record, mode="json")
-    return json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    whole = json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
+    return json_text(whole).encode() + b"\n"
 
 
 def load(path: Path) -> RunRecord:

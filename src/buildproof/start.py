@@ -13,11 +13,11 @@ from buildproof import labels
 from buildproof.collect import Collected
 from buildproof.engine import ContainerSpec, Engine
 from buildproof.evidence import Started
+from buildproof.hostile import plain
 from buildproof.images.store import Image
 from buildproof.layout import STAGE
 from buildproof.lease import run_leased
 from buildproof.limits import Limits
-from buildproof.logs import plain
 from buildproof.manifest import Starts
 from buildproof.patience import patient
 from buildproof.targets import Target

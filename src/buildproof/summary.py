@@ -9,11 +9,12 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from buildproof.errors import ExitCode
+from buildproof.hostile import harmless_line, without_commands
 from buildproof.limits import show_limit
 from buildproof.record import BuildRecord, RunRecord
+from buildproof.terminal import joined, line, text
 from buildproof.units import clock, size
 from buildproof.verdict import Family, Outcome, Verdict, gravest
 
@@ -68,14 +69,14 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
     _tell_accounting(console, run)
     planned = [build.id for build in record.builds if not build.verdict]
     if planned:
-        console.print(Text(f"not run: {', '.join(planned)}"))
-    console.print(Text(f"record: {folder / 'record.json'}"), soft_wrap=True)
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+        console.print(line(f"not run: {', '.join(planned)}"))
+    console.print(line(f"record: {folder / 'record.json'}"), soft_wrap=True)
+    return "".join(f"{without_commands(row.rstrip())}\n" for row in out.getvalue().split("\n")[:-1])
 
 
 def _row(build: BuildRecord) -> tuple[str, ...]:
     """The cells of one build, in the order of `_COLUMNS`."""
-    return (
+    cells = (
         build.id,
         build.verdict.outcome.value if build.verdict else "",
         _peak(build),
@@ -84,6 +85,7 @@ def _row(build: BuildRecord) -> tuple[str, ...]:
         f"{clock(build.time.wall_s)} of {clock(build.time.limit_s)}",
         _artifact(build),
     )
+    return tuple(map(harmless_line, cells))
 
 
 def _widths(rows: list[tuple[str, ...]], *, wrapped: bool) -> list[int]:
@@ -112,16 +114,16 @@ def _table(builds: list[BuildRecord], rows: list[tuple[str, ...]], widths: list[
         table.add_column(column.name, no_wrap=not column.wraps, width=width)
     for build, (name, outcome, *rest) in zip(builds, rows, strict=True):
         style = _STYLES[build.verdict.outcome.family] if build.verdict else ""
-        table.add_row(name, Text(outcome, style=style), *map(Text, rest))  # as Text: file names are no markup
+        table.add_row(line(name), line(outcome, style), *map(line, rest))
     return table
 
 
 def _tell_lines(console: Console, builds: list[BuildRecord], rows: list[tuple[str, ...]]) -> None:
     for build, (name, outcome, *rest) in zip(builds, rows, strict=True):
         style = _STYLES[build.verdict.outcome.family] if build.verdict else ""
-        console.print(Text(f"{name}: ").append(outcome, style=style))
+        console.print(joined(line(f"{name}: "), line(outcome, style)))
         for column, cell in zip(_COLUMNS[2:], rest, strict=True):
-            console.print(Text(f"  {column.name} {cell}"))
+            console.print(line(f"  {column.name} {cell}"))
 
 
 def _budget(build: BuildRecord) -> str:
@@ -149,11 +151,11 @@ def _tell_verdict(console: Console, build: BuildRecord, folder: Path) -> None:
         return
     title = f"{build.id}: {verdict.outcome}" + (f" ({verdict.cause})" if verdict.cause else "")
     console.print()
-    console.print(Text(title, style=f"bold {_STYLES[verdict.outcome.family]}"))
-    console.print(Padding(Text(verdict.summary), (0, 0, 0, 2)))
+    console.print(line(title, f"bold {_STYLES[verdict.outcome.family]}"))
+    console.print(Padding(text(verdict.summary), (0, 0, 0, 2)))
     console.print(Padding(_told_evidence(verdict), (0, 0, 0, 2)))
     if build.log:
-        console.print(Text(f"  log: {folder / build.log}"), soft_wrap=True)
+        console.print(line(f"  log: {folder / build.log}"), soft_wrap=True)
 
 
 def _told_evidence(verdict: Verdict) -> Table:
@@ -164,13 +166,13 @@ def _told_evidence(verdict: Verdict) -> Table:
     table.add_column()
     for clue in verdict.evidence:
         moment = "" if clue.at_s is None else f"{clue.at_s:.1f} s"
-        table.add_row(Text(clue.grade, style="dim"), Text(moment, style="dim"), Text(clue.text))
+        table.add_row(line(clue.grade, "dim"), line(moment, "dim"), text(clue.text))
     if not verdict.evidence:
-        table.add_row(Text("grade", style="dim"), "", Text(verdict.grade))
+        table.add_row(line("grade", "dim"), "", line(verdict.grade))
     for contradiction in verdict.contradictions:
-        table.add_row(Text("but", style="yellow"), "", Text(contradiction))
+        table.add_row(line("but", "yellow"), "", text(contradiction))
     for advice in verdict.advice:
-        table.add_row(Text("next", style="bold"), "", Text(advice))
+        table.add_row(line("next", "bold"), "", text(advice))
     return table
 
 
@@ -185,9 +187,9 @@ def _tell_limits(console: Console, builds: list[BuildRecord]) -> None:
                 )
     if unmet:
         console.print()
-        console.print(Text("limits not in force:", style="bold"))
+        console.print(line("limits not in force:", "bold"))
     for (name, requested, why), ids in unmet.items():
-        console.print(Text(f"  {name} {requested}: {why} ({_whose(ids, builds)})"))
+        console.print(line(f"  {name} {requested}: {why} ({_whose(ids, builds)})"))
 
 
 def _tell_accounting(console: Console, builds: list[BuildRecord]) -> None:
@@ -198,9 +200,9 @@ def _tell_accounting(console: Console, builds: list[BuildRecord]) -> None:
             reasons.setdefault(build.ended.accounting_refused, []).append(build.id)
     for reason, ids in reasons.items():
         console.print()
-        console.print(Text("grade lowered:", style="bold"))
+        console.print(line("grade lowered:", "bold"))
         seen = "not every process's end was seen, so “no SIGBUS” is not proved"
-        console.print(Text(f"  {seen}: {reason} ({_whose(ids, builds)})"))
+        console.print(line(f"  {seen}: {reason} ({_whose(ids, builds)})"))
 
 
 def _whose(ids: list[str], builds: list[BuildRecord]) -> str:

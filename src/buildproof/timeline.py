@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
+from buildproof.hostile import json_text
+
 VERSION = 1
 COLUMNS = ("at_s", "charged", "demand", "swap", "pids", "largest", "largest_rss", "free")
 _PASSED_OVER = frozenset({"started"})
@@ -44,7 +46,7 @@ class Timeline:
             self._last_state = None
 
     def _put(self, line: object) -> None:
-        self._file.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
+        self._file.write(json_text(json.dumps(line, separators=(",", ":"), ensure_ascii=False)) + "\n")
 
 
 def events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:

@@ -40,7 +40,8 @@ ROWS = (
     ("limits", "targets", "ownership", "hardening"),
     ("labels",),
     ("patience", "interrupts"),
-    ("units", "errors"),
+    ("units", "errors", "terminal"),
+    ("hostile",),
     ("probe",),
     ("ping", "__init__"),
 )
@@ -127,6 +128,10 @@ def test_no_room_imports_one_above_it() -> None:
 )
 def test_only_one_room_imports(package: str, room: str) -> None:
     assert {found.room for found in imports() if found.package == package} == {room}
+
+
+def test_there_is_one_way_from_a_string_to_a_text_of_the_terminal() -> None:
+    assert {found.room for found in imports() if found.name == "rich.text"} == {"terminal"}
 
 
 def test_the_probe_needs_nothing_but_the_standard_library() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from buildproof.evidence import LogFinding
-from buildproof.logs import Log, findings_in, plain
+from buildproof.hostile import plain
+from buildproof.logs import Log, findings_in
 
 # A line of a tool, as it prints it -> the kinds that it tells of.
 REAL: list[tuple[str, set[str]]] = [

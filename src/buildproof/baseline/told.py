@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
-from rich.text import Text
+
+from buildproof.hostile import without_commands
+from buildproof.terminal import joined, line
 
 from .comparison import Comparison, MetricCompared
 from .metrics import Metric
@@ -23,15 +25,15 @@ def told(comparisons: list[Comparison], *, width: int, colour: bool) -> str:
         table.add_column(name, no_wrap=name == "build")
     known = [found for found in comparisons if found.new_because is None]
     for found in known:
-        table.add_row(found.build, *map(_cell, found.metrics))
+        table.add_row(line(found.build), *map(_cell, found.metrics))
     if known:
         console.print(table)
     for found in comparisons:
         if found.new_because is not None:
-            console.print(Text(f"{found.build}: NEW, {found.new_because}"))
-        for line in in_full(found):
-            console.print(Text(f"{found.build}: {line}"))
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+            console.print(line(f"{found.build}: NEW, {found.new_because}"))
+        for sentence in in_full(found):
+            console.print(line(f"{found.build}: {sentence}"))
+    return "".join(f"{without_commands(row.rstrip())}\n" for row in out.getvalue().split("\n")[:-1])
 
 
 def in_full(found: Comparison) -> list[str]:
@@ -47,10 +49,10 @@ def _allowed(compared: MetricCompared) -> str:
     return compared.threshold.text if compared.threshold else "nothing"
 
 
-def _cell(compared: MetricCompared) -> Text:
-    text = Text(compared.metric.show(compared.now))
+def _cell(compared: MetricCompared) -> RenderableType:
+    now = line(compared.metric.show(compared.now))
     if compared.ratio is None:
-        return text
+        return now
     change = compared.ratio - 1
     style = "bold red" if compared.fails else "yellow" if compared.is_within_noise else "dim"
-    return text.append(f" {change:+.1%}" if abs(change) >= _FROM else " =", style=style)
+    return joined(now, line(f" {change:+.1%}" if abs(change) >= _FROM else " =", style))

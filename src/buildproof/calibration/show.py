@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import TypeAdapter
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from buildproof.calibration.loads import Interval, Load
 from buildproof.calibration.trial import CLOSE, Calibration, Trial, errors_of
+from buildproof.terminal import line
 
 _MIB = 1 << 20
 _TRIAL = TypeAdapter(Trial)
@@ -56,15 +56,16 @@ def table(calibration: Calibration) -> RenderableType:
     for name in ("load", "expected", "observed"):
         drawn.add_column(name)
     drawn.add_column("error: median, worst" if repeated else "error", justify="right")
-    wrong: list[Text] = []
+    wrong: list[RenderableType] = []
     for load, trials in calibration.by_load():
         bad = [trial for trial in trials if trial.wrong]
-        mark = Text("OFF", style="bold red") if bad else Text("ok", style="green")
+        mark = line("OFF", "bold red") if bad else line("ok", "green")
         errors = errors_of(trials) if load.interval is not Interval.ANY else None
         shown = " ".join(f"{error:+.2%}" for error in (errors or ())[0 if repeated else 1 :])
-        drawn.add_row(mark, load.says, expected(load, trials), observed(load, trials), shown)
-        wrong += [Text(f"{load.says}: {text}", style="red") for trial in bad for text in trial.wrong]
-    return Group(drawn, *([Text(), *wrong] if wrong else []), Text(), Text(summary(calibration)))
+        cells = (load.says, expected(load, trials), observed(load, trials), shown)
+        drawn.add_row(mark, *map(line, cells))
+        wrong += [line(f"{load.says}: {why}", "red") for trial in bad for why in trial.wrong]
+    return Group(drawn, *([line(""), *wrong] if wrong else []), line(""), line(summary(calibration)))
 
 
 def summary(calibration: Calibration) -> str:

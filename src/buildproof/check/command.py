@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from buildproof import terminal
 from buildproof.artifacts import Kind
 from buildproof.check.files import Wish, check
 from buildproof.check.sarif import sarif
 from buildproof.check.text import as_json, failed, text
 from buildproof.errors import ExitCode, InputError
 from buildproof.hardening import Hardening, Symbols
+from buildproof.hostile import json_text
 from buildproof.targets import WINDOWS, Target
 from buildproof.units import parse_size, show
 
@@ -60,9 +61,9 @@ def check_files(
     )
     artifacts = check(files, wish)
     if form is _Form.TEXT:
-        Console(highlight=False, soft_wrap=True).print(text(artifacts, everything=verbose))
+        terminal.show(text(artifacts, everything=verbose), soft_wrap=True)
     else:
-        print(as_json(artifacts) if form is _Form.JSON else json.dumps(sarif(artifacts), indent=2))  # noqa: T201
+        print(as_json(artifacts) if form is _Form.JSON else json_text(json.dumps(sarif(artifacts), indent=2)))  # noqa: T201
     if failed(artifacts):
         raise typer.Exit(ExitCode.PROJECT)
 

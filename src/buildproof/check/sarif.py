@@ -11,6 +11,7 @@ from buildproof import bundles
 from buildproof.artifacts import RULES
 from buildproof.artifacts.rule import Rule
 from buildproof.evidence import Artifact, Check, CheckStatus
+from buildproof.hostile import sarif_text
 
 _LEVELS = {CheckStatus.FAIL: "error", CheckStatus.WARNING: "warning"}
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -55,8 +56,12 @@ def sarif(artifacts: Sequence[Artifact]) -> dict[str, Any]:
     }
 
 
+def _uri(artifact: Artifact) -> str:
+    return quote(artifact.path, errors="surrogateescape")
+
+
 def _artifact(artifact: Artifact) -> dict[str, Any]:
-    known: dict[str, Any] = {"location": {"uri": quote(artifact.path)}, "roles": ["analysisTarget"]}
+    known: dict[str, Any] = {"location": {"uri": _uri(artifact)}, "roles": ["analysisTarget"]}
     if artifact.size is not None:
         known["length"] = artifact.size
     if artifact.sha256 is not None:
@@ -65,13 +70,13 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
 
 
 def _result(check: Check, artifact: Artifact, number: int, index: dict[str, int]) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": quote(artifact.path), "index": number}}
+    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(artifact), "index": number}}
     if check.offset is not None:
         place["region"] = {"byteOffset": check.offset, "byteLength": 0}
     result: dict[str, Any] = {
         "ruleId": check.id,
         "level": _LEVELS[check.status],
-        "message": {"text": f"{check.message}. {check.mend}" if check.mend else check.message},
+        "message": {"text": sarif_text(f"{check.message}. {check.mend}" if check.mend else check.message)},
         "locations": [{"physicalLocation": place}],
         "properties": {"expected": check.expected, "actual": check.actual},
     }

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pydantic import TypeAdapter
-from rich.console import Group
-from rich.text import Text
+from rich.console import Group, RenderableType
 
 from buildproof.evidence import Artifact, CheckStatus
+from buildproof.hostile import json_text
+from buildproof.terminal import joined, line
 
 _STYLES = {
     CheckStatus.PASS: "green",
@@ -32,38 +33,35 @@ def text(artifacts: Sequence[Artifact], *, everything: bool = False) -> Group:
     return Group(*(part for artifact in artifacts for part in _paragraph(artifact, everything=everything)))
 
 
-def _paragraph(artifact: Artifact, *, everything: bool) -> Iterable[Text]:
+def _paragraph(artifact: Artifact, *, everything: bool) -> Iterable[RenderableType]:
     counts = Counter(check.status for check in artifact.checks)
     worst = next((status for status in _TOLD if counts[status]), CheckStatus.PASS)
-    line = Text(f"{artifact.path}: ")
-    line.append(_headline(worst), style=_STYLES[worst])
-    line.append(
-        f" ({', '.join(f'{counts[status]} {status}' for status in CheckStatus if counts[status])})", style="dim"
-    )
-    yield line
+    told = ", ".join(f"{counts[status]} {status}" for status in CheckStatus if counts[status])
+    yield joined(line(f"{artifact.path}: "), line(_headline(worst), _STYLES[worst]), line(f" ({told})", "dim"))
     for check in artifact.checks:
         if everything or check.status in _TOLD:
-            yield Text.assemble("  ", (f"{check.status} {check.id}", _STYLES[check.status]), f": {check.message}")
+            yield joined(line(f"  {check.status} {check.id}", _STYLES[check.status]), line(f": {check.message}"))
             if check.status in _TOLD:
                 yield from _values(check.offset, check.expected, check.actual)
                 if check.mend:
-                    yield Text(f"    {check.mend}")
+                    yield line(f"    {check.mend}")
 
 
 def _headline(worst: CheckStatus) -> str:
     return {CheckStatus.FAIL: "refused", CheckStatus.WARNING: "sound, with something unusual"}.get(worst, "sound")
 
 
-def _values(offset: int | None, expected: str | None, actual: str | None) -> Iterable[Text]:
+def _values(offset: int | None, expected: str | None, actual: str | None) -> Iterable[RenderableType]:
     parts = [
         f"at offset {offset:#x}" if offset is not None else "",
         f"expected {expected}" if expected is not None else "",
         f"found {actual}" if actual is not None else "",
     ]
     if any(parts):
-        yield Text("    " + "; ".join(part for part in parts if part), style="dim")
+        yield line("    " + "; ".join(part for part in parts if part), "dim")
 
 
 def as_json(artifacts: Sequence[Artifact]) -> str:
     """The files with all their checks, in the shape that a record has them in (docs/record.schema.json, Artifact)."""
-    return json.dumps(_ARTIFACTS.dump_python(tuple(artifacts), mode="json"), indent=2, ensure_ascii=False)
+    data = _ARTIFACTS.dump_python(tuple(artifacts), mode="json")
+    return json_text(json.dumps(data, indent=2, ensure_ascii=False))

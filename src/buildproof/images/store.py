@@ -15,12 +15,12 @@ from buildproof import labels
 from buildproof.builder import BuildContext, Builder
 from buildproof.engine import ContainerSpec, Engine
 from buildproof.errors import EngineError, ImageError, Place
+from buildproof.hostile import plain
 from buildproof.images.bootstrap import bootstrap, suite_of
 from buildproof.images.context import Context
 from buildproof.images.dockerfile import instructions, with_parents
 from buildproof.layout import user_cache
 from buildproof.lease import run_leased
-from buildproof.logs import plain
 from buildproof.patience import patient
 from buildproof.resources import dockerfiles
 
