@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / "buildproof"
 # Upper rows import lower rows, never the other way.
 ROWS = (
     ("plugin", "suite", "cli"),
-    ("proof", "summary", "calibration", "plugin_baseline"),
+    ("proof", "summary", "calibration", "plugin_baseline", "cli_list"),
     ("session",),
     ("killed",),
     ("runner",),
