@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from buildproof.proof import Proof
     from buildproof.session import Session
 
-pytest_plugins = ("buildproof.plugin_baseline",)
+pytest_plugins = ("buildproof.plugin_baseline", "buildproof.plugin_ci")
 
 SUITE = Path(__file__).with_name("suite.py")
 _MANIFEST = "buildproof.toml"
@@ -333,6 +333,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if _SESSION not in config.stash:
         return
     from buildproof.plugin_baseline import tell as tell_baseline  # noqa: PLC0415
+    from buildproof.plugin_ci import tell as tell_ci  # noqa: PLC0415
     from buildproof.summary import told  # noqa: PLC0415
 
     folder = config.stash[_SESSION].folder
@@ -343,3 +344,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     text = told(record, folder.path, width=terminalreporter._tw.fullwidth, colour=terminalreporter._tw.hasmarkup)  # noqa: SLF001
     terminalreporter.write(text)
     tell_baseline(config, record, terminalreporter)
+    tell_ci(record, terminalreporter)
