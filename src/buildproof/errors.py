@@ -7,7 +7,7 @@ where, and the next step.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 
 from buildproof.hostile import harmless
@@ -68,19 +68,51 @@ class InputErrors(InputError):
         super().__init__("\n".join(str(error) for error in errors))
 
 
-class EngineError(BuildproofError):
+class Trouble(StrEnum):
+    """What of a build's surroundings failed: whether it is worth another try depends on it. docs/surroundings.md."""
+
+    UNREACHABLE = "engine-unreachable"  # no connection, or one that broke: stopped, restarted, not there
+    HANGS = "engine-hangs"  # it takes connections, and does not answer
+    IMAGE_GONE = "image-gone"
+    CONTAINER_GONE = "container-gone"
+    ENGINE_DISK = "engine-disk-full"
+    OWN_DISK = "own-disk-full"  # of the machine that keeps the record
+    REFUSED = "engine-refused"  # an answer, and it is no
+    IMAGE = "image"
+    NETWORK = "network"
+    FETCH = "fetch-command"
+
+
+class SurroundingsError(BuildproofError):
+    """Something around a build failed, not the build. `trouble` says what."""
+
+    exit_code = ExitCode.INFRASTRUCTURE
+    usual_trouble = Trouble.REFUSED
+
+    def __init__(
+        self, what: str, *, where: Place | None = None, next_step: str | None = None, trouble: Trouble | None = None
+    ) -> None:
+        super().__init__(what, where=where, next_step=next_step)
+        self.trouble = trouble or self.usual_trouble
+
+
+class RecordError(BuildproofError):
+    """The record cannot be written: what is known is held in memory and shown."""
+
+    exit_code = ExitCode.INFRASTRUCTURE
+
+
+class EngineError(SurroundingsError):
     """The container engine is missing, unreachable, or refused what was asked of it."""
 
-    exit_code = ExitCode.INFRASTRUCTURE
 
-
-class ImageError(BuildproofError):
+class ImageError(SurroundingsError):
     """An image could not be made: carries the failing Dockerfile line and its last output."""
 
-    exit_code = ExitCode.INFRASTRUCTURE
+    usual_trouble = Trouble.IMAGE
 
 
-class FetchError(BuildproofError):
+class FetchError(SurroundingsError):
     """The fetch step of a project failed, with network and before anything was measured."""
 
-    exit_code = ExitCode.INFRASTRUCTURE
+    usual_trouble = Trouble.FETCH

@@ -12,6 +12,8 @@ from enum import StrEnum
 from buildproof.limits import LimitState
 from buildproof.targets import Format, Machine
 
+SHELL_SIGNAL_BASE = 128  # a shell's exit status for a child that a signal ended, POSIX sh 2.8.2
+
 
 class Grade(StrEnum):
     """How good a piece of evidence is, best first."""
@@ -123,6 +125,7 @@ class Time:
     throttled_s: float | None = None
     limit_s: float | None = None
     suspended_s: float | None = None  # the engine's host slept: CLOCK_BOOTTIME against CLOCK_MONOTONIC
+    paused_s: float | None = None  # paused through the engine, or stopped with its watchers: not counted by limits
     clock_step_s: float | None = None  # its wall clock was set: CLOCK_REALTIME against CLOCK_BOOTTIME
 
 

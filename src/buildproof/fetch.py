@@ -13,10 +13,11 @@ from filelock import FileLock
 
 from buildproof import labels
 from buildproof.engine import ContainerSpec, Engine
-from buildproof.errors import FetchError
+from buildproof.errors import FetchError, Trouble
 from buildproof.images.store import Image
 from buildproof.layout import CA_BUNDLE, CACHE, FETCHED, SOURCE, fetch_lock
 from buildproof.lease import leased
+from buildproof.log_patterns import network_failure
 from buildproof.logs import Log
 from buildproof.manifest import Fetch
 from buildproof.sources import SourceTree
@@ -89,6 +90,7 @@ class Fetcher:
             f"the fetch command {fetch.command!r} {how}; its last output was:\n{said}",
             where=fetch.place,
             next_step="where the network inspects TLS, name its CA bundle: --ca-bundle PATH or BUILDPROOF_CA_BUNDLE",
+            trouble=Trouble.NETWORK if code is not None and network_failure(log.last_lines) else None,
         )
 
 

@@ -9,6 +9,7 @@ since 1.12, make, and the shells.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _BY_KIND: dict[str, tuple[str, ...]] = {
     "sigbus-caught": (r"internal compiler error: Bus error",),  # GCC's crash_signal() exits with a status of its own
@@ -72,6 +73,20 @@ _BY_KIND: dict[str, tuple[str, ...]] = {
         r"failed to spawn thread",
     ),
 }
+# What fetches say of a network that fails: curl's exit codes (libcurl-errors(3)), cargo ("spurious network error"),
+# git, pip, wget, getaddrinfo(3) and the texts of errno(3); and of a server that answers "later", RFC 9110 15.6, 6585 4.
+_NETWORK = re.compile(
+    r"curl: \((?:5|6|7|16|18|28|35|52|55|56|92)\)|spurious network error|Could ?n[o']t (?:resolve|connect)"
+    r"|[Tt]emporary failure (?:in name resolution|resolving)|Name or service not known|failed to lookup address"
+    r"|Connection (?:refused|reset|timed out|aborted|closed)|Network is (?:unreachable|down)|No route to host"
+    r"|(?:[Oo]peration|[Rr]ead|[Cc]onnect(?:ion)?) timed out|Timeout was reached|[Tt]imeout ?Error"
+    r"|Empty reply from server|early EOF|IncompleteRead|[Rr]emote end closed|SSL_ERROR_SYSCALL"
+    r"|\b(?:HTTP|error|status|code)\b.{0,12}\b(?:429|50[0234])\b|Too Many Requests|Service Unavailable|Bad Gateway"
+)
+# And an answer that will be the same the next time.
+_DEFINITE = re.compile(
+    r"\b(?:HTTP|error|status|code)\b.{0,12}\b4(?:0[0134-9]|1\d|22)\b|Not Found|Forbidden|[Cc]ertificate|[Cc]hecksum"
+)
 _PATTERNS = tuple((kind, re.compile("|".join(patterns))) for kind, patterns in _BY_KIND.items())
 # Every pattern's text has one of these in it. A log has a million lines, and all but a few have none.
 _HINTS = (
@@ -85,3 +100,14 @@ def kinds_in(line: str) -> list[str]:
     if not any(hint in line for hint in _HINTS):
         return []
     return [kind for kind, pattern in _PATTERNS if pattern.search(line)]
+
+
+def network_failure(lines: Iterable[str]) -> str | None:
+    """The last of a failed fetch's lines that tells of a network; None where it had a definite answer, or another."""
+    found = None
+    for line in lines:
+        if _DEFINITE.search(line):
+            return None
+        if _NETWORK.search(line):
+            found = line
+    return found

@@ -8,6 +8,7 @@ from typing import IO
 
 from buildproof.evidence import LogFinding
 from buildproof.hostile import plain
+from buildproof.keptfile import KeptFile
 from buildproof.log_patterns import kinds_in
 
 _MOST_FINDINGS_OF_A_KIND = 5
@@ -23,7 +24,7 @@ def findings_in(line: str, number: int) -> list[LogFinding]:
 class Log:
     """Takes the raw stream as it comes: writes it down, and remembers the last lines and the telling ones."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes] | KeptFile) -> None:
         self._file = file
         self._partial = b""
         self._number = 1
@@ -35,7 +36,7 @@ class Log:
     def create(cls, path: Path) -> Log:
         """A log kept at `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(path.open("wb", buffering=0))
+        return cls(KeptFile(path))
 
     def write(self, data: bytes) -> None:
         """Take in what the build printed."""

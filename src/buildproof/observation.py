@@ -10,7 +10,18 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from buildproof.evidence import AncestorLimit, CutFile, Holder, Memory, Process, ProcessEnd, Processes, Space, Time
+from buildproof.evidence import (
+    SHELL_SIGNAL_BASE,
+    AncestorLimit,
+    CutFile,
+    Holder,
+    Memory,
+    Process,
+    ProcessEnd,
+    Processes,
+    Space,
+    Time,
+)
 
 _T = TypeVar("_T")
 _MOST_FAILED = 20
@@ -131,7 +142,16 @@ class Observation:
             found.append(AncestorLimit(path=now["path"], limit=now["limit"], limit_hits=hits))
         return tuple(found)
 
-    def time(self, *, wall_s: float | None, limit_s: float | None) -> Time:
+    @property
+    def own_exit_code(self) -> int | None:
+        """What the command exited with by itself, as the kernel wrote it down; None where a signal may have ended it.
+
+        A status of 128 and more is a shell's word for a child that a signal ended, and who stops an engine sends those.
+        """
+        code = (self.state.get("command") or {}).get("exit_code")
+        return code if code is not None and code < SHELL_SIGNAL_BASE else None
+
+    def time(self, *, wall_s: float | None, limit_s: float | None, paused_s: float | None = None) -> Time:
         """The time part; `wall_s` is the client's clock, replaced by the kernel's where the command's record is in."""
         command = self.state.get("command") or {}
         cpu, throttled = (self._counter(name, since_start=True) for name in ("cpu_us", "throttled_us"))
@@ -142,6 +162,7 @@ class Observation:
             throttled_s=_seconds(throttled),
             limit_s=limit_s,
             suspended_s=clocks.get("suspended_s"),
+            paused_s=paused_s,
             clock_step_s=clocks.get("clock_step_s"),
         )
 

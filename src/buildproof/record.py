@@ -74,6 +74,22 @@ class ImageRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A try that a failure of the surroundings ended, and that was not the last; paths as in BuildRecord.
+
+    `ran_s` is None when the command had not been let go, `waited_s` is the pause before the next try.
+    """
+
+    phase: Phase
+    trouble: str
+    what: str
+    ran_s: float | None = None
+    waited_s: float = 0.0
+    log: str | None = None
+    timeline: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildRecord:
     """One build of the matrix. Paths are relative to the run's folder."""
 
@@ -83,10 +99,10 @@ class BuildRecord:
     profile: str
     tier: str
     target: str
-    declared_at: str | None = None  # file:line of the manifest
     phase: Phase = Phase.PLANNED
     began: datetime | None = None
     phases_s: dict[str, float] = field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = ()  # earlier ones, first to last
     budget: Budget = field(default_factory=Budget)
     verdict: Verdict | None = None
     limits: dict[str, LimitState] = field(default_factory=dict)
@@ -114,7 +130,6 @@ class BuildRecord:
             profile=build.profile,
             tier=build.tier.value,
             target=build.target.value,
-            declared_at=str(replace(build.spec.where("builder"), column=None)),
             budget=Budget(
                 peak_memory=build.peak_memory, time_limit=build.time_limit_s, silent_limit=build.silent_limit_s
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from buildproof.errors import InputError
+from buildproof.errors import InputError, Place, RecordError
 from buildproof.layout import STATE_FOLDER
 from buildproof.ownership import LONGEST_S, Here, Mark, Owner, here, this_process, why_dead
 from buildproof.record import BuildRecord, RunRecord, dump, load
@@ -32,6 +33,8 @@ class RunFolder:
         self.id = path.name
         self._record = path / "record.json"
         self._owner = path / ".owner"  # there while the run is under way, or was killed
+        self._held: RunRecord | None = None  # what could not be written
+        self.unwritten: RecordError | None = None
 
     @classmethod
     def reserve(cls, root: Path) -> RunFolder:
@@ -44,7 +47,13 @@ class RunFolder:
         return self._record.is_file()
 
     def open(self) -> None:
-        """Make the folder and point `last` at it; of the older runs the last twenty are kept."""
+        """Make the folder and point `last` at it; of the older runs the last twenty are kept. RecordError."""
+        try:
+            self._make()
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _make(self) -> None:
         state = self.path.parent
         self.path.mkdir(parents=True, exist_ok=True)
         self._owner.write_text(json.dumps(Owner(process=this_process()).mark(time.time()).labels()))
@@ -63,25 +72,56 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         return folder
 
+    def set_aside(self, build_id: str, name: str) -> dict[str, str]:
+        """Move what a build has left so far into a folder of that name beside it: file name -> relative path."""
+        home = self.build_folder(build_id)
+        aside = home / name
+        aside.mkdir(exist_ok=True)
+        kept = {}
+        for path in [path for path in home.iterdir() if path.is_file()]:
+            kept[path.name] = self.relative(path.replace(aside / path.name))
+        return kept
+
     def relative(self, path: Path) -> str:
         """A path as the record has it."""
         return path.relative_to(self.path).as_posix()
 
     def write(self, record: RunRecord) -> None:
-        """Put the whole record down, atomically."""
-        with self.lock("record"):
-            self._replace(record)
+        """Put the whole record down, atomically; RecordError when that fails."""
+        try:
+            with self.lock("record"):
+                self._replace(record)
+        except OSError as error:
+            raise self._not_written(error) from error
 
     def read(self) -> RunRecord:
-        """The record as it stands."""
-        return load(self._record)
+        """The record as it stands: of one that could not be written, as this process knows it."""
+        return self._held or load(self._record)
 
     def update(self, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
-        """Read, change and write the record while no other process does."""
-        with self.lock("record"):
-            record = change(self.read())
-            self._replace(record)
-            return record
+        """Read, change and write the record while no other process does.
+
+        One that cannot be written is held in memory, `unwritten` says why, and the next update tries again. The file
+        is as whole and as old as it was.
+        """
+        record: RunRecord | None = None
+        try:
+            with self.lock("record"):
+                record = change(self.read())
+                self._replace(record)
+        except OSError as error:
+            self._held = change(self.read()) if record is None else record
+            self.unwritten = self._not_written(error)
+            return self._held
+        self._held = self.unwritten = None
+        return record
+
+    def _not_written(self, error: OSError) -> RecordError:
+        return RecordError(
+            f"the record cannot be written: {error.strerror or error}",
+            where=Place(self._record),
+            next_step="free space there, and run it again; the file has what could be written before",
+        )
 
     def close(self, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
         """Change the record for the last time; no other process may write to the folder any more."""
@@ -125,8 +165,13 @@ class RunFolder:
 
     def _replace(self, record: RunRecord) -> None:
         partial = self._record.with_suffix(_PARTIAL)
-        with partial.open("wb") as file:
-            file.write(dump(record))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._record)
+        try:
+            with partial.open("wb") as file:
+                file.write(dump(record))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._record)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from buildproof.artifacts import examine
 from buildproof.artifacts.neighbours import Neighbours, expectation, neighbours
-from buildproof.bundles import examine_output
+from buildproof.bundles import examine_bundle, is_bundle
 from buildproof.collect import Collected, collect, matches
 from buildproof.engine import Engine
-from buildproof.errors import EngineError, FetchError, ImageError
-from buildproof.evidence import Artifact, Check, CheckStatus, Evidence, Grade, Started, Stop
+from buildproof.errors import EngineError, SurroundingsError, Trouble
+from buildproof.evidence import Artifact, Check, CheckStatus, Evidence, Started, Stop
 from buildproof.facts import emulation
 from buildproof.fetch import Fetcher
 from buildproof.images import Images
 from buildproof.inside import compared, hashes_inside
+from buildproof.keptfile import KeptFile
 from buildproof.layout import CACHE, SOURCE
+from buildproof.leftovers import sweep_run
 from buildproof.logs import Log
 from buildproof.observation import Observation
 from buildproof.plan import Build
 from buildproof.pod import Ending, Pod, PodSpec
-from buildproof.record import BuildRecord, ImageRecord, Phase
+from buildproof.record import Attempt, BuildRecord, ImageRecord, Phase
 from buildproof.reproduce import docker_run
+from buildproof.retries import after_loss
 from buildproof.runfolder import RunFolder
 from buildproof.sources import SourceTree, open_source
 from buildproof.start import start
 from buildproof.timeline import Timeline
 from buildproof.units import duration, size
-from buildproof.verdict import Outcome, Verdict, judge
+from buildproof.verdict import Verdict, judge
 from buildproof.verdict.culprit import work_of
 from buildproof.verdict.rules_trust import limits_unmet
 
@@ -68,42 +74,90 @@ class _Job:
         self._home = folder.build_folder(build.id)
         self._record = replace(BuildRecord.planned(build), began=datetime.now(UTC))
         self._pod: Pod | None = None
+        self._kept_files: tuple[KeptFile, ...] = ()
+        self._best_try: tuple[Evidence, Attempt] | None = None
         self._emulated: str | None = None
         self._next_sign_of_life_s = SIGN_OF_LIFE_S
 
     def run(self, ca_bundle: Path | None, say: Callable[[str], None]) -> BuildRecord:
         self._say = say
         try:
-            evidence = self._observe(ca_bundle)
-            self._finish(evidence, judge(evidence, self._record.budget))
-        except (EngineError, ImageError, FetchError) as error:
-            outcome = Outcome.FETCH_ERROR if isinstance(error, FetchError) else Outcome.ENGINE_ERROR
-            advice = (error.next_step,) if error.next_step else ()
-            place = f"{error.where}: " if error.where else ""
-            verdict = Verdict(
-                outcome=outcome,
-                cause=type(error).__name__,
-                grade=Grade.HARNESS,
-                summary=f"{place}{error.what}",
-                advice=advice,
-            )
-            self._finish(self._seen_so_far(), verdict)
+            while not self._try(ca_bundle):
+                self._prepare_next_try()
         except KeyboardInterrupt:
             evidence = replace(self._seen_so_far(), stopped=Stop.CANCELLED)
             self._finish(evidence, judge(evidence, self._record.budget))
             raise
         return self._record
 
+    def _try(self, ca_bundle: Path | None) -> bool:
+        """Run the build once; False when its surroundings failed and it is to be tried again."""
+        try:
+            evidence = self._observe(ca_bundle)
+        except SurroundingsError as error:
+            return self._lost(error)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            what = f"{error.filename or 'a file of the run'} cannot be written: {error.strerror}"
+            return self._lost(SurroundingsError(what, trouble=Trouble.OWN_DISK))
+        self._finish(evidence, judge(evidence, self._record.budget))
+        return True
+
+    def _lost(self, error: SurroundingsError) -> bool:
+        """Keep what is known when the surroundings failed: True with a verdict, False for another try."""
+        evidence = self._seen_so_far()
+        ran_s = self._pod.running_s if self._pod else None
+        follows = after_loss(error, evidence, self._record, ran_s=ran_s, random=random.random)
+        if isinstance(follows, Verdict):
+            if ran_s is None and self._best_try:  # what an earlier one saw says more than this one, which never ran
+                evidence, ran = self._best_try
+                self._record = replace(self._record, log=ran.log, timeline=ran.timeline)
+            self._finish(evidence, follows)
+            return True
+        number = len(self._record.attempts) + 1
+        kept = self._folder.set_aside(self._build.id, f"attempt-{number}")
+        log, timeline = kept.get("build.log") or kept.get("fetch.log"), kept.get("timeline.jsonl")
+        attempt = replace(follows, log=log, timeline=timeline)
+        if ran_s is not None:
+            self._best_try = evidence, attempt
+        self._record = replace(self._record, attempts=(*self._record.attempts, attempt), log=None, timeline=None)
+        self._folder.put_build(self._record)
+        what = error.what.splitlines()[0].rstrip(":")
+        self._say(f"{self._build.id}: try {number} failed: {what}; the next one in {duration(follows.waited_s)}")
+        time.sleep(follows.waited_s)
+        return False
+
+    def _prepare_next_try(self) -> None:
+        """Forget the last try, but for what the record keeps of it, and remove what it left in the engine."""
+        self._pod = None
+        self._images.forget()
+        with contextlib.suppress(EngineError):
+            sweep_run(self._engine, self._folder.id, self._say, build=self._build.id)
+
     def _finish(self, evidence: Evidence, verdict: Verdict) -> None:
         self._record = replace(self._record.with_evidence(evidence), verdict=verdict, phase=Phase.DONE)
         self._folder.put_build(self._record)
+        for file in self._kept_files:
+            if file.lost:
+                self._remark(f"{self._build.id}: {file.path.name} is cut, it cannot be written: {file.lost}")
+
+    def _remark(self, text: str) -> None:
+        self._say(text)
+        self._folder.update(lambda run: replace(run, remarks=(*run.remarks, text)))
 
     def _seen_so_far(self) -> Evidence:
         if self._pod is None:
             return Evidence()
         wall_s = self._pod.running_s
         nothing = Ending(
-            exit_code=None, stopped=None, stopped_at_s=wall_s, wall_s=wall_s, oom_flag=None, probe_lost=None
+            exit_code=self._pod.observation.own_exit_code,
+            stopped=None,
+            stopped_at_s=wall_s,
+            wall_s=wall_s,
+            oom_flag=None,
+            probe_lost=None,
+            paused_s=self._pod.paused_s,
         )
         return self._evidence(self._pod, nothing, self._log)
 
@@ -166,11 +220,12 @@ class _Job:
             self._record, log=self._folder.relative(log_path), timeline=self._folder.relative(timeline_path)
         )
         with (
-            contextlib.closing(Log.create(log_path)) as self._log,
-            timeline_path.open("w", encoding="utf-8", buffering=1) as timeline,  # a killed run keeps each line
+            KeptFile(log_path) as log_file,
+            KeptFile(timeline_path, text=True) as timeline,
+            contextlib.closing(Log(log_file)) as self._log,
             Pod(self._engine, spec, log=self._log, timeline=Timeline(timeline)) as pod,
         ):
-            self._pod = pod
+            self._pod, self._kept_files = pod, (log_file, timeline)
             pod.on_progress = self._tell_progress
             with self._phase(Phase.BUILD):
                 pod.prepare()
@@ -215,7 +270,7 @@ class _Job:
             host_cpus=seen.state.get("host_cpus"),
             limits=pod.limits,
             memory=seen.memory(),
-            time=seen.time(wall_s=ending.wall_s, limit_s=self._build.time_limit_s),
+            time=seen.time(wall_s=ending.wall_s, limit_s=self._build.time_limit_s, paused_s=ending.paused_s),
             processes=seen.processes(until_s=ending.stopped_at_s),
             space=seen.space(),
             findings=log.findings(),
@@ -251,7 +306,9 @@ class _Job:
         target = self._build.target
         if output.path:
             expected = expectation(self._build, output.name, beside)
-            return examine_output(output.path, expected, output.name)
+            if is_bundle(output.name):
+                return examine_bundle(output.path, expected, output.name)
+            return (examine(output.path, expected, output.name),)
         missing = Check(id="artifact-present", status=CheckStatus.FAIL, message=output.complaint or "it is missing")
         nothing = Artifact(
             path=output.name,

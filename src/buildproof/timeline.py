@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from buildproof.hostile import json_text
+from buildproof.keptfile import KeptFile
 
 VERSION = 1
 COLUMNS = ("at_s", "charged", "demand", "swap", "pids", "largest", "largest_rss", "free")
@@ -20,7 +21,7 @@ _PASSED_OVER = frozenset({"started"})
 class Timeline:
     """Writes the probe's events down as they come, without what is only the last word said again."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str] | KeptFile) -> None:
         self._file = file
         self._is_headed = False
         self._last_state: Mapping[str, Any] | None = None

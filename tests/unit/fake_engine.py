@@ -26,7 +26,7 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
 
 
 @contextlib.contextmanager
-def _serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[str]:
+def serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[str]:
     """Yields what DOCKER_HOST has to say. The path of a socket has to be short, see unix(7): pytest's own are not."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         socket = Path(folder, "engine.sock")
@@ -57,9 +57,9 @@ def fake_engine(*, version: dict[str, Any] | None = None, **info: Any) -> contex
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
             pass
 
-    return _serving(Handler)
+    return serving(Handler)
 
 
 def hanging_up() -> contextlib.AbstractContextManager[str]:
     """What takes every connection and closes it without a word; entered, it is its address."""
-    return _serving(socketserver.BaseRequestHandler)
+    return serving(socketserver.BaseRequestHandler)

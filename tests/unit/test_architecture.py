@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / "buildproof"
 # Upper rows import lower rows, never the other way.
 ROWS = (
     ("plugin", "suite", "cli"),
-    ("proof", "summary", "calibration", "plugin_baseline", "plugin_ci", "cli_list"),
+    ("proof", "summary", "calibration", "plugin_baseline"),
     ("session",),
     ("killed",),
     ("runner",),
@@ -27,7 +27,8 @@ ROWS = (
     ("pod", "images"),
     ("lease",),
     ("engine",),
-    ("baseline", "ci_summary"),
+    ("baseline",),
+    ("retries",),
     ("record", "reproduce", "preflight", "check"),
     ("bundles",),
     ("verdict", "observation", "timeline", "in_force", "logs", "artifacts", "discovery"),
@@ -35,7 +36,7 @@ ROWS = (
     ("compose", "manifest", "ca"),
     ("compose_tables", "manifest_tables"),
     ("builder", "compose_limits", "compose_refused"),
-    ("document", "resources", "layout"),
+    ("document", "resources", "layout", "keptfile"),
     ("evidence", "facts", "log_patterns"),
     ("limits", "targets", "ownership", "hardening"),
     ("labels",),

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import pytest
 
-from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, RlimitRefused
-from buildproof.errors import EngineError
+from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, Happening, RlimitRefused
+from buildproof.errors import EngineError, Trouble
 from buildproof.evidence import Stop
 from buildproof.limits import Limits
 from buildproof.logs import Log
@@ -88,6 +88,9 @@ class FakeEngine:
 
     def wait(self, _container: str, _timeout_s: float) -> int | None:
         return self.code if self.ends else None
+
+    def witness(self, _labels: dict[str, str], _tell: object) -> Line:
+        return Line()
 
     def kill(self, container: str) -> None:
         self.killed.append(container)
@@ -652,3 +655,124 @@ def test_the_gates_command_is_a_word_of_its_own_never_part_of_the_script() -> No
 
 def test_the_gate_limits_the_address_space_in_kib_or_gives_up() -> None:
     assert "ulimit -v 6291456 || exit 125\n" in gate_argv("x", token=MARK, address_space=6 << 30)[2]
+
+
+# -- what others do to it -------------------------------------------------------------------------------------------
+
+
+def happening(what: str, container: str = "the-build", at_s: float = 0.0, number: int | None = None) -> Happening:
+    return Happening(container=container, what=what, at_s=at_s, signal=number)
+
+
+@pytest.mark.parametrize(("container", "name"), [("the-build", "build"), ("the-probe", "probe")])
+def test_a_container_that_somebody_removed_is_told(bench: Bench, container: str, name: str) -> None:
+    bench.say("engine", happening("destroy", container), at=103.0)
+    with pytest.raises(EngineError, match=f"somebody removed the {name} container") as error:
+        bench.run()
+    assert error.value.trouble is Trouble.CONTAINER_GONE
+
+
+def test_what_happens_to_the_containers_of_others_is_not_the_pods(bench: Bench) -> None:
+    for what in ("kill", "pause", "destroy"):
+        bench.say("engine", happening(what, "the-neighbour"), at=103.0)
+    bench.say("probe", state(final=True), at=104.0)
+    bench.say("build-gone", at=104.1)
+    ending = bench.run()
+    assert (ending.exit_code, ending.probe_lost, ending.paused_s) == (0, None, 0.0)
+
+
+def test_a_build_that_was_killed_through_the_engine_is_told_so(bench: Bench) -> None:
+    bench.engine.code = 137
+    bench.say("probe", HELLO)
+    bench.say("engine", happening("kill", number=9), at=103.0)
+    bench.say("probe", state(final=True, command=None), at=103.1)
+    bench.say("build-gone", at=103.2)
+    assert bench.run().probe_lost == (
+        "somebody sent SIGKILL to the build container through the engine, 3.1 s into the build"
+    )
+
+
+def test_an_engine_that_was_restarted_under_a_build_is_told(bench: Bench) -> None:
+    bench.say("engine", None, at=103.0)
+    with pytest.raises(EngineError, match="the engine was restarted") as error:
+        bench.run()
+    assert error.value.trouble is Trouble.UNREACHABLE
+
+
+def test_a_stream_of_events_that_breaks_is_no_restart(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = ContainerState(running=True, exit_code=0, oom_flag=False, error="")
+    ended = bench.engine.state
+    monkeypatch.setattr(bench.engine, "state", lambda _container: running)
+    bench.pod.on_progress = lambda _seen, _seconds: monkeypatch.setattr(bench.engine, "state", ended)
+    bench.messages.waiting.append(("engine", None))
+    bench.say("probe", state(final=True), at=103.0)
+    bench.say("build-gone", at=103.1)
+    assert bench.run().exit_code == 0
+
+
+def test_an_engine_that_goes_after_the_commands_end_is_not_asked_how_it_ended(bench: Bench) -> None:
+    bench.say("probe", state(final=True), at=103.0)
+    bench.say("engine", None, at=103.1)
+    bench.say("build-gone", at=103.2)
+    assert bench.run().exit_code == 0
+
+
+def test_a_pause_does_not_count_against_the_time_limit_nor_as_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=60.0, silent_limit_s=20.0)
+    bench.say("log", b"working\n", at=110.0)
+    bench.say("engine", happening("pause", at_s=5000.0), at=110.0)
+    bench.say("engine", happening("unpause", at_s=5090.0), at=200.0)
+    bench.say("probe", state(final=True), at=215.0)
+    bench.say("build-gone", at=215.1)
+    ending = bench.run()
+    assert (ending.stopped, ending.exit_code, ending.paused_s) == (None, 0, 90.0)
+
+
+def test_a_pause_without_end_leaves_nothing_proved(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=60.0)
+    bench.say("engine", happening("pause", at_s=5000.0), at=110.0)
+    bench.say("build-gone", at=715.0)
+    ending = bench.run()
+    assert ending.stopped is Stop.PROBE_LOST
+    assert str(ending.probe_lost).startswith("somebody paused the pod through the engine")
+
+
+def test_a_build_that_ended_in_time_while_we_were_stopped_was_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=60.0, silent_limit_s=20.0)
+
+    def stopped_and_continued(_seen: object, _seconds: float) -> None:
+        bench.pod.on_progress = None
+        bench.messages.now += 90.0
+        for second in range(1, 31):
+            bench.say("probe", state(at_s=float(second)))
+        bench.say("probe", state(at_s=30.5, final=True))
+
+    bench.pod.on_progress = stopped_and_continued
+    bench.say("build-gone", at=190.6)
+    assert bench.run(reports_until=0).stopped is None
+
+
+def test_a_build_that_was_late_while_we_were_stopped_was_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, time_limit_s=60.0)
+
+    def stopped_and_continued(_seen: object, _seconds: float) -> None:
+        bench.pod.on_progress = None
+        bench.messages.now += 90.0
+        for second in range(1, 91):
+            bench.say("probe", state(at_s=float(second)))
+
+    bench.pod.on_progress = stopped_and_continued
+    bench.say("build-gone", at=199.0)
+    assert bench.run(reports_until=0).stopped is Stop.TIME_LIMIT
+
+
+def test_a_pod_whose_engine_went_is_left_to_the_sweep(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def gone(container: str) -> None:
+        asked.append(container)
+        raise EngineError("not there", trouble=Trouble.UNREACHABLE)
+
+    monkeypatch.setattr(bench.engine, "remove", gone)
+    bench.pod._remove()
+    assert asked == ["the-build"]

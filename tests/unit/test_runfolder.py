@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from buildproof.errors import InputError
+from buildproof.errors import ExitCode, InputError, RecordError
 from buildproof.record import BuildRecord, Phase, RunRecord
 from buildproof.runfolder import KEPT_RUNS, RunFolder
 
@@ -179,18 +179,6 @@ def test_a_killed_writer_leaves_the_old_record_and_no_lock(
     assert [known.id for known in folder.read().builds] == ["before", "after"]
 
 
-def test_a_failed_write_leaves_the_old_record(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_fd: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        folder.put_build(build("lost"))
-    monkeypatch.undo()
-    assert folder.read().builds == ()
-    folder.put_build(build("after"))
-
-
 def test_a_lock_keeps_other_processes_out(folder: RunFolder) -> None:
     log = folder.path / "log"
 
@@ -218,3 +206,41 @@ def test_the_record_on_disk_is_the_record(folder: RunFolder) -> None:
     folder.put_build(build("a"))
     data = json.loads((folder.path / "record.json").read_text())
     assert [known["id"] for known in data["builds"]] == ["a"]
+
+
+# -- a disk that is full ------------------------------------------------------------------------------
+
+
+def fill(folder: RunFolder) -> None:
+    """Let the next record go to /dev/full, which refuses it with ENOSPC, full(4)."""
+    (folder.path / "record.json.partial").symlink_to("/dev/full")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+class TestFullDisk:
+    def test_a_record_that_cannot_be_written_is_held_and_the_old_one_stays_whole(self, folder: RunFolder) -> None:
+        before = (folder.path / "record.json").read_bytes()
+        fill(folder)
+        folder.put_build(build("app"))
+        assert folder.read().build("app")
+        assert folder.unwritten
+        assert folder.unwritten.exit_code is ExitCode.INFRASTRUCTURE
+        assert "No space left on device" in str(folder.unwritten)
+        assert str(folder.path / "record.json") in str(folder.unwritten)
+        assert (folder.path / "record.json").read_bytes() == before
+        assert not os.path.lexists(folder.path / "record.json.partial")
+
+    def test_it_is_written_as_soon_as_there_is_space(self, folder: RunFolder) -> None:
+        fill(folder)
+        folder.put_build(build("first"))
+        folder.put_build(build("second"))
+        assert folder.unwritten is None
+        assert [known.id for known in RunFolder(folder.path).read().builds] == ["first", "second"]
+
+    def test_a_run_does_not_begin_without_its_record(self, tmp_path: Path) -> None:
+        folder = RunFolder.reserve(tmp_path)
+        folder.open()
+        fill(folder)
+        with pytest.raises(RecordError, match="the record cannot be written: No space left on device"):
+            folder.write(run())
+        assert not folder.begun

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import lzma
 import tarfile
 import zipfile
@@ -14,7 +13,6 @@ from typing import IO
 
 from backports.zstd import ZstdError
 
-Stream = IO[bytes] | io.RawIOBase
 _DAMAGE = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, ZstdError, EOFError, OSError, ValueError,
     RuntimeError, NotImplementedError,
@@ -23,10 +21,6 @@ _DAMAGE = (
 
 class BrokenError(Exception):
     """The package cannot be read to its end."""
-
-
-class NotOpenedError(Exception):
-    """The package may be sound, but is of a kind that is not read here: the text says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +35,7 @@ class Member:
     regular: bool
     link: str | None
     special: bool
-    open: Callable[[], Stream]
+    open: Callable[[], IO[bytes]]
 
 
 @contextmanager

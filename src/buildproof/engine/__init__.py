@@ -5,5 +5,16 @@ from buildproof.engine.client import Engine
 from buildproof.engine.failure import RlimitRefused
 from buildproof.engine.inventory import Kind, Thing
 from buildproof.engine.spec import ContainerSpec, ContainerState
+from buildproof.engine.witness import Happening, Witness
 
-__all__ = ["Attachment", "ContainerSpec", "ContainerState", "Engine", "Kind", "RlimitRefused", "Thing"]
+__all__ = [
+    "Attachment",
+    "ContainerSpec",
+    "ContainerState",
+    "Engine",
+    "Happening",
+    "Kind",
+    "RlimitRefused",
+    "Thing",
+    "Witness",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,16 +19,16 @@ import docker.utils
 import requests
 import urllib3
 from docker.context import ContextAPI
-from docker.types import HostConfig, LogConfig, Mount, Ulimit
+from docker.types import CancellableStream, HostConfig, LogConfig, Mount, Ulimit
 
 from buildproof.engine.attachment import Attachment
-from buildproof.engine.failure import CALL_TIMEOUT_S, rlimits_told_apart, told_as
+from buildproof.engine.failure import call_timeout_s, rlimits_told_apart, timed_out, told_as
 from buildproof.engine.inventory import Kind, Thing, things
 from buildproof.engine.spec import ContainerSpec, ContainerState
+from buildproof.engine.witness import Stream, Tell, Witness
 from buildproof.errors import EngineError
 from buildproof.facts import EngineFacts
 from buildproof.ownership import LONGEST_S, Owner, this_process
-from buildproof.patience import patient
 
 _LAST_OUTPUT_S = 10
 
@@ -51,7 +52,7 @@ class Engine:
                     settings["base_url"] = context.Host
         address = settings.get("base_url", "the default socket")
         with told_as(f"say its version at {address}"):
-            return cls(docker.APIClient(version="auto", timeout=round(patient(CALL_TIMEOUT_S)), **settings))
+            return cls(docker.APIClient(version="auto", timeout=round(call_timeout_s()), **settings))
 
     def __enter__(self) -> Self:
         return self
@@ -154,9 +155,7 @@ class Engine:
         """Images with all their layers as `docker save` writes them: one tar, each layer once."""
         with told_as(f"save the images {', '.join(references)}"):
             url = f"{self._api.base_url}/v{self._api.api_version}/images/get"
-            with self._api.get(
-                url, params={"names": references}, stream=True, timeout=patient(CALL_TIMEOUT_S)
-            ) as response:
+            with self._api.get(url, params={"names": references}, stream=True, timeout=call_timeout_s()) as response:
                 response.raise_for_status()
                 yield from response.iter_content(1 << 20)
 
@@ -271,8 +270,23 @@ class Engine:
         with told_as(f"wait for container {container[:12]}"):
             try:
                 return int(self._api.wait(container, timeout=max(1, round(timeout_s)))["StatusCode"])
-            except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError):
-                return None
+            except requests.exceptions.RequestException as error:
+                if timed_out(error):
+                    return None
+                raise  # the engine went: that says nothing of the container
+
+    def witness(self, labels: dict[str, str], tell: Tell) -> Witness:
+        """Hear of what happens to the containers with all these labels, and of the engine's own end."""
+        filters = {"type": ["container"], "label": [f"{key}={value}" for key, value in labels.items()]}
+        return Witness(functools.partial(self._events, json.dumps(filters)), tell)
+
+    def _events(self, filters: str) -> Stream:
+        """The events as lines; the SDK's own call cannot be told from one that was refused."""
+        url = f"{self._api.base_url}/v{self._api.api_version}/events"
+        response = self._api.get(url, params={"filters": filters}, stream=True, timeout=(call_timeout_s(), None))
+        response.raise_for_status()
+        stream: Stream = CancellableStream(response.iter_lines(), response)
+        return stream
 
     def kill(self, container: str) -> None:
         """SIGKILL everything in a container; nothing happens when it is over already."""
@@ -315,7 +329,7 @@ class Engine:
         """Whether a path exists in a container, running or not."""
         with told_as(f"look for {path} in container {container[:12]}"):
             url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container}/archive"
-            response = self._api.head(url, params={"path": path}, timeout=patient(CALL_TIMEOUT_S))
+            response = self._api.head(url, params={"path": path}, timeout=call_timeout_s())
             if response.status_code == 404:
                 return False
             response.raise_for_status()

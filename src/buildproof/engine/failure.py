@@ -11,10 +11,11 @@ import docker.errors
 import requests
 import urllib3
 
-from buildproof.errors import EngineError
+from buildproof.errors import EngineError, Trouble
 from buildproof.patience import patient
 
-CALL_TIMEOUT_S = 60
+CALL_TIMEOUT_S = 60.0
+_NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _NO_ENGINE = (
     "start Docker (`systemctl start docker`, or Docker Desktop) or point DOCKER_HOST at one; "
     "`buildproof doctor` tells more"
@@ -40,23 +41,54 @@ class RlimitRefused(EngineError):
         )
 
 
+def call_timeout_s() -> float:
+    """How long the engine may take to answer one call."""
+    return patient(CALL_TIMEOUT_S)
+
+
 @contextlib.contextmanager
 def told_as(doing: str) -> Iterator[None]:
     """Turn whatever the SDK and its transports raise into one EngineError that says what was being done."""
     try:
         yield
     except docker.errors.APIError as error:
-        raise EngineError(f"the engine refused to {doing}: {error.explanation or error}") from error
-    except requests.exceptions.ReadTimeout as error:
+        said = error.explanation or error
+        raise EngineError(f"the engine refused to {doing}: {said}", trouble=_refusal(error)) from error
+    except (
+        docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError
+    ) as error:  # fmt: skip
+        if timed_out(error):
+            raise EngineError(
+                f"the engine did not answer within {call_timeout_s():.0f} s when asked to {doing}",
+                next_step="see that it is not stuck or overloaded (`docker info`), and restart it if it is",
+                trouble=Trouble.HANGS,
+            ) from error
+        if isinstance(error, OSError) and not isinstance(error, requests.exceptions.RequestException):
+            what = f"the connection to the engine broke while asked to {doing}: {error}"
+            raise EngineError(what, trouble=Trouble.UNREACHABLE) from error
         raise EngineError(
-            f"the engine did not answer within {patient(CALL_TIMEOUT_S):.0f} s when asked to {doing}"
+            f"the engine cannot be reached to {doing}: {_root_cause(error)}",
+            next_step=_NO_ENGINE,
+            trouble=Trouble.UNREACHABLE,
         ) from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise EngineError(
-            f"the engine cannot be reached to {doing}: {_root_cause(error)}", next_step=_NO_ENGINE
-        ) from error
-    except OSError as error:
-        raise EngineError(f"the connection to the engine broke while asked to {doing}: {error}") from error
+
+
+def _refusal(error: docker.errors.APIError) -> Trouble:
+    if isinstance(error, docker.errors.ImageNotFound):
+        return Trouble.IMAGE_GONE
+    if isinstance(error, docker.errors.NotFound):
+        return Trouble.CONTAINER_GONE
+    return Trouble.ENGINE_DISK if _NO_SPACE.search(str(error.explanation or error)) else Trouble.REFUSED
+
+
+def timed_out(error: BaseException) -> bool:
+    """Whether an error of the SDK comes from a wait that was too long: requests wraps those in three ways."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError | TimeoutError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 @contextlib.contextmanager

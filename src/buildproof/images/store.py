@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -14,13 +15,14 @@ from filelock import FileLock
 from buildproof import labels
 from buildproof.builder import BuildContext, Builder
 from buildproof.engine import ContainerSpec, Engine
-from buildproof.errors import EngineError, ImageError, Place
+from buildproof.errors import EngineError, ImageError, Place, Trouble
 from buildproof.hostile import plain
 from buildproof.images.bootstrap import bootstrap, suite_of
 from buildproof.images.context import Context
 from buildproof.images.dockerfile import instructions, with_parents
 from buildproof.layout import user_cache
 from buildproof.lease import run_leased
+from buildproof.log_patterns import kinds_in
 from buildproof.patience import patient
 from buildproof.resources import dockerfiles
 
@@ -75,6 +77,10 @@ class Images:
         self._known[reference] = image
         return image
 
+    def forget(self) -> None:
+        """Ask the engine again for every image: somebody removed one."""
+        self._known.clear()
+
     @property
     def used(self) -> list[str]:
         """References of all images asked for so far, and of those that they are made from."""
@@ -89,8 +95,9 @@ class Images:
             known = {}
         if missing := {name: command for name, command in commands.items() if name not in known}:
             known |= self._ask_versions(image, missing)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(known))
+            with contextlib.suppress(OSError):  # a disk that is full: then they are asked again
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                kept.write_text(json.dumps(known))
         return {name: known[name] for name in commands}
 
     def _ask_versions(self, image: Image, commands: dict[str, str]) -> dict[str, str]:
@@ -171,7 +178,9 @@ class Images:
             place = Place(build.dockerfile, steps[step - 1].line if 0 < step <= len(steps) else None)
             output = "\n".join(f"    {line}" for line in said)
             raise ImageError(
-                f"the image {reference} could not be built: {error.what}\n  the last output was:\n{output}", where=place
+                f"the image {reference} could not be built: {error.what}\n  the last output was:\n{output}",
+                where=place,
+                trouble=_trouble(error, said),
             ) from error
 
     @staticmethod
@@ -179,3 +188,9 @@ class Images:
         folder = user_cache() / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{re.sub(r'[^a-z0-9.-]', '_', reference)}.lock")
+
+
+def _trouble(error: EngineError, said: list[str]) -> Trouble:
+    if any("no-space" in kinds_in(line) for line in said):
+        return Trouble.ENGINE_DISK
+    return Trouble.IMAGE if error.trouble is Trouble.REFUSED else error.trouble

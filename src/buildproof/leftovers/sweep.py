@@ -28,11 +28,12 @@ def sweep(engine: Engine, say: Callable[[str], None]) -> int:
     return _remove_all(engine, dead, say)
 
 
-def sweep_run(engine: Engine, run: str, say: Callable[[str], None]) -> int:
-    """Remove what is left of one run, which is over; as `sweep`."""
+def sweep_run(engine: Engine, run: str, say: Callable[[str], None], *, build: str | None = None) -> int:
+    """Remove what is left of one run, which is over, or of one of its builds; as `sweep`."""
     left = of_run(engine.things(labels.OURS), run)
+    over = [thing for thing in left if build is None or thing.labels.get(labels.BUILD) == build]
     return _remove_all(
-        engine, [Judged(thing=thing, standing=Standing.DEAD, why="its run is over") for thing in left], say
+        engine, [Judged(thing=thing, standing=Standing.DEAD, why="its run is over") for thing in over], say
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-OWN_PAUSE_S = 5.0
+from buildproof.pod.stopwatch import OWN_PAUSE_S
 
 
 class Heartbeat:

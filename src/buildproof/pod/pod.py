@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from buildproof import labels
-from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, RlimitRefused
-from buildproof.errors import EngineError
+from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, Happening, RlimitRefused, Witness
+from buildproof.errors import EngineError, Trouble
 from buildproof.evidence import Stop
 from buildproof.in_force import compare
 from buildproof.limits import LimitState
@@ -24,15 +24,18 @@ from buildproof.observation import Observation
 from buildproof.patience import patient
 from buildproof.pod.gate import gate_argv
 from buildproof.pod.heartbeat import Heartbeat
+from buildproof.pod.outsiders import Outsiders, removal_told
 from buildproof.pod.probe import probe_spec, put_probe
 from buildproof.pod.seccomp import namespaces_allowed
 from buildproof.pod.spec import Ending, PodSpec
+from buildproof.pod.stopwatch import Stopwatch
 from buildproof.timeline import Timeline
 
 HELLO_S = 30.0
 GATE_S = 60.0
 LAST_COUNTERS_S = 5.0
 ENDING_S = 60.0
+MOST_PAUSED_S = 600.0
 PROBE_SILENT_S = 30.0  # it reports every second: a probe that was stopped or starved watches nothing
 PROBE_DEADLINE_GRACE_S = 120.0
 
@@ -47,6 +50,11 @@ class Pod:
         self._messages: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=256)
         self._open: list[Attachment] = []
         self._began: float | None = None
+        self._left: float | None = None
+        self._stopwatch = Stopwatch(0.0)
+        self._witness: Witness | None = None
+        self._outsiders = Outsiders()
+        self._is_ending = False
         self.observation = Observation()
         self.on_progress: Callable[[Observation, float], None] | None = None
         self.limits: dict[str, LimitState] = {}
@@ -100,12 +108,17 @@ class Pod:
 
     def _remove(self) -> None:
         self._timeline.close()
+        self._is_ending, self._left = True, time.monotonic()
+        if self._witness:
+            self._witness.close()
         for attachment in self._open:
             attachment.close()
-        for container in (self._build, self._probe):
-            if container:
-                with contextlib.suppress(EngineError):
-                    self._engine.remove(container)
+        for container in filter(None, (self._build, self._probe)):
+            try:
+                self._engine.remove(container)
+            except EngineError as error:
+                if error.trouble in {Trouble.UNREACHABLE, Trouble.HANGS}:
+                    return  # the sweep at the end of the run asks again
 
     @property
     def container(self) -> str:
@@ -119,8 +132,13 @@ class Pod:
 
     @property
     def running_s(self) -> float | None:
-        """Seconds since the command was let go; None before that."""
-        return None if self._began is None else time.monotonic() - self._began
+        """Seconds since the command was let go, until the pod was left; None before that."""
+        return None if self._began is None else (self._left or time.monotonic()) - self._began
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds of it that do not count."""
+        return round(self._stopwatch.stopped_s, 2)
 
     def put(self, folder: str, tar: IO[bytes] | bytes) -> None:
         """Unpack a tar into the build container, which waits at its gate after `prepare`."""
@@ -134,6 +152,8 @@ class Pod:
 
     def prepare(self) -> dict[str, LimitState]:
         """Start both containers, the build held at its gate, and read the limits back from the kernel."""
+        mark = {labels.BUILD: self._spec.build_id}
+        self._witness = self._engine.witness(mark, lambda happening: self._messages.put(("engine", happening)))
         self._probe_line = self._attach(self._probe, self._read_probe)
         self._engine.start(self._probe)
         self._expect(lambda: self.observation.hello is not None, patient(HELLO_S), "the probe did not report")
@@ -213,8 +233,9 @@ class Pod:
                 raise EngineError(f"{complaint} within {within_s:.0f} s")
 
     def _last_words(self, kind: str) -> str:
-        container = self._probe if kind == "probe-gone" else self._build
-        state = self._engine.state(container)
+        container, name = (self._probe, "probe") if kind == "probe-gone" else (self._build, "build")
+        with removal_told(name):
+            state = self._engine.state(container)
         words = " / ".join(self._log.last_lines) or state.error or "it said nothing"
         return f"its container ended with exit code {state.exit_code}: {words}"
 
@@ -236,7 +257,23 @@ class Pod:
             self._build_gone = True
             self._log.write(self._held_back)
             self._held_back = b""
+        elif kind == "engine":
+            self._take_happening(body)
         return str(kind)
+
+    def _take_happening(self, happening: Happening | None) -> None:
+        """What others did. EngineError when they removed a container of the pod, or when the engine went."""
+        if self._is_ending:
+            return
+        if happening is None:
+            if not self._engine.state(self._build).running and not self.observation.final:
+                raise EngineError(
+                    "the engine was restarted, and ended the build's container with itself", trouble=Trouble.UNREACHABLE
+                )
+            return
+        self._outsiders.take(
+            happening, build=self._build, probe=self._probe, stopwatch=self._stopwatch, now=time.monotonic()
+        )
 
     def _take_event(self, line: bytes) -> None:
         try:
@@ -246,6 +283,8 @@ class Pod:
             return
         self.observation.feed(event)
         self._timeline.take(event)
+        if event.get("at_s") is not None:
+            self._stopwatch.beat(event["at_s"])
 
     def _take_log(self, chunk: bytes) -> None:
         if not self._gate_reached:
@@ -264,6 +303,7 @@ class Pod:
         self._tell_probe(do="go")
         self._expect(lambda: self.observation.started, patient(HELLO_S), "the probe did not start its clock")
         self._began = time.monotonic()
+        self._stopwatch = Stopwatch(self._began)
         self._build_line.send(b"\n")
         stopped = self._follow()
         wall_s = time.monotonic() - self._began
@@ -274,6 +314,9 @@ class Pod:
             probe_lost = self._what_became_of_the_gate(wall_s)
         elif stopped is Stop.PROBE_LOST:
             probe_lost = self._how_it_was_lost(wall_s)
+        if probe_lost and (killed := self._outsiders.kill(wall_s)):
+            self._await_removal()
+            probe_lost = killed
         if stopped or probe_lost:
             self._engine.kill(self._build)
         state = self._await_end()
@@ -285,7 +328,14 @@ class Pod:
             wall_s=wall_s,
             oom_flag=state.oom_flag,
             probe_lost=probe_lost,
+            paused_s=self.paused_s,
         )
+
+    def _await_removal(self) -> None:
+        """Who removes a container kills it first: EngineError when that is what follows."""
+        deadline = time.monotonic() + patient(LAST_COUNTERS_S)
+        while self._next(deadline):
+            pass
 
     def _what_became_of_the_gate(self, wall_s: float) -> str | None:
         """What a build did to its gate, if it did something; waits for the container's end."""
@@ -307,31 +357,38 @@ class Pod:
     def _how_it_was_lost(self, wall_s: float) -> str:
         if self._probe_gone:
             return f"the probe ended {wall_s:.1f} s into the build: {self._last_words('probe-gone')}"
+        if self._stopwatch.is_paused:
+            return f"somebody paused the pod through the engine, and did not let it go on for {MOST_PAUSED_S:.0f} s"
         return f"the probe fell silent: nothing came from it for {PROBE_SILENT_S:.0f} s, {wall_s:.0f} s into the build"
 
     def _follow(self) -> Stop | None:
         began = self._began or time.monotonic()
-        heard, heartbeat = began, Heartbeat(began, silent_s=PROBE_SILENT_S)
-        limit = began + self._spec.time_limit_s
-        silent_s = self._spec.silent_limit_s
+        watch, heartbeat = self._stopwatch, Heartbeat(began, silent_s=PROBE_SILENT_S)
+        limit_s, silent_s = self._spec.time_limit_s, self._spec.silent_limit_s
+        heard_s = 0.0
         ending: float | None = None
         while not self.observation.final:
-            deadline = min(limit, time.monotonic() + 0.5, ending or limit)
-            kind = self._next(deadline)
             now = time.monotonic()
+            left_s = max(0.0, limit_s - watch.running_s(now))
+            kind = self._next(min(now + min(left_s, 0.5), ending or now + 0.5))
+            now = time.monotonic()
+            watch.look(now)
+            running_s = watch.running_s(now)
             if kind == "log":
-                heard = now
+                heard_s = running_s
             elif kind == "build-gone":
                 ending = now + patient(LAST_COUNTERS_S)
-            if self._probe_gone or heartbeat.is_lost(now, heard=kind == "probe"):
+            is_heard = kind == "probe" or watch.is_paused
+            if self._probe_gone or heartbeat.is_lost(now, heard=is_heard) or watch.paused_for_s(now) > MOST_PAUSED_S:
                 return Stop.PROBE_LOST
             if self.on_progress:
                 self.on_progress(self.observation, now - began)
             if ending is not None and now >= ending:
                 return None
-            if now >= limit:
+            if running_s >= limit_s:
                 return self._stop_at(Stop.TIME_LIMIT)
-            if silent_s is not None and now - heard >= silent_s and self._messages.empty():  # as above
+            is_quiet = self._messages.empty() and not watch.is_catching_up(now)
+            if silent_s is not None and running_s - heard_s >= silent_s and is_quiet:
                 return self._stop_at(Stop.SILENT)
         return None
 
@@ -352,6 +409,7 @@ class Pod:
         return self._build_gone and self._engine.wait(self._build, patient(ENDING_S)) is not None
 
     def _await_end(self) -> ContainerState:
-        if not self._has_ended():
-            raise EngineError(f"the build container did not end within {patient(ENDING_S):.0f} s of being told to")
-        return self._engine.state(self._build)
+        with removal_told("build"):
+            if not self._has_ended():
+                raise EngineError(f"the build container did not end within {patient(ENDING_S):.0f} s of being told to")
+            return self._engine.state(self._build)

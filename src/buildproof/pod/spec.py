@@ -36,3 +36,4 @@ class Ending:
     wall_s: float | None
     oom_flag: bool | None
     probe_lost: str | None
+    paused_s: float = 0.0

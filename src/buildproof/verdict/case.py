@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from buildproof.evidence import Evidence, ProcessEnd
 
-SHELL_SIGNAL_BASE = 128  # a shell's exit status for a child that a signal ended, POSIX sh 2.8.2
-
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:

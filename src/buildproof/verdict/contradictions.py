@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
-from buildproof.evidence import Evidence, LogFinding
+from buildproof.evidence import SHELL_SIGNAL_BASE, Evidence, LogFinding
 from buildproof.units import duration
-from buildproof.verdict.case import SHELL_SIGNAL_BASE, signalled_by
+from buildproof.verdict.case import signalled_by
 from buildproof.verdict.clues import full_mount, quoted
 from buildproof.verdict.culprit import signal_name
 from buildproof.verdict.outcomes import Outcome, Verdict

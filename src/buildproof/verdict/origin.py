@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from buildproof.evidence import Evidence, LogFinding, ProcessEnd
-from buildproof.verdict.case import SHELL_SIGNAL_BASE
+from buildproof.evidence import SHELL_SIGNAL_BASE, Evidence, LogFinding, ProcessEnd
 from buildproof.verdict.culprit import named
 
 

@@ -44,6 +44,7 @@ class Outcome(StrEnum):
     OVER_BUDGET = "over-budget"
     BAD_ARTIFACT = "bad-artifact"
     HOST_OUT_OF_MEMORY = "host-out-of-memory"
+    HOST_NO_SPACE = "host-no-space"
     ENGINE_ERROR = "engine-error"
     FETCH_ERROR = "fetch-error"
     CANCELLED = "cancelled"
@@ -67,6 +68,7 @@ _FAMILIES = {
     Outcome.SILENT: Family.RESOURCE,
     Outcome.OVER_BUDGET: Family.RESOURCE,
     Outcome.HOST_OUT_OF_MEMORY: Family.INFRASTRUCTURE,
+    Outcome.HOST_NO_SPACE: Family.INFRASTRUCTURE,
     Outcome.ENGINE_ERROR: Family.INFRASTRUCTURE,
     Outcome.FETCH_ERROR: Family.INFRASTRUCTURE,
     Outcome.CANCELLED: Family.INFRASTRUCTURE,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from buildproof.evidence import AncestorLimit, Evidence, Grade, Memory
+from buildproof.evidence import SHELL_SIGNAL_BASE, AncestorLimit, Evidence, Grade, Memory
 from buildproof.units import size
-from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
+from buildproof.verdict.case import Budget, signalled_by
 from buildproof.verdict.clues import (
     budget_for,
     death,

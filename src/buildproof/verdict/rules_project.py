@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import signal
 
-from buildproof.evidence import Check, CheckStatus, Evidence, Grade, LogFinding, Started
+from buildproof.evidence import SHELL_SIGNAL_BASE, Check, CheckStatus, Evidence, Grade, LogFinding, Started
 from buildproof.units import duration
-from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
+from buildproof.verdict.case import Budget, signalled_by
 from buildproof.verdict.clues import death, exit_status, failure, line_of, memory_clue, quoted, ranked
 from buildproof.verdict.culprit import named, signal_name
 from buildproof.verdict.origin import origin, said

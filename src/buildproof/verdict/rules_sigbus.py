@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from buildproof.evidence import CutFile, Evidence, Grade, ProcessEnd
+from buildproof.evidence import SHELL_SIGNAL_BASE, CutFile, Evidence, Grade, ProcessEnd
 from buildproof.units import duration, size
-from buildproof.verdict.case import SHELL_SIGNAL_BASE, Budget, signalled_by
+from buildproof.verdict.case import Budget, signalled_by
 from buildproof.verdict.clues import (
     death,
     exit_status,
