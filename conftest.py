@@ -32,10 +32,12 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     if not _matrix_alone(config):
         return None
     names = ", ".join(sorted(path.name for path in _WITHOUT_MATRIX))
-    return f"-m {config.option.markexpr} means the matrix: of tests/ these were left out: {names}"
+    asked = f"-m {config.option.markexpr}" if config.option.markexpr else "--build"
+    return f"{asked} means the matrix: of tests/ these were left out: {names}"
 
 
 def _matrix_alone(config: pytest.Config) -> bool:
-    """`pytest -m windows` asks for the matrix and nothing else, unless it names folders or files."""
+    """`pytest -m windows` and `--build ID` ask for the matrix and nothing else, unless they name folders or files."""
     asked = set(re.findall(r"\w+", config.option.markexpr or "")) - {"and", "or"}
-    return bool(asked) and asked <= _MATRIX_MARKERS and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    of_matrix = asked <= _MATRIX_MARKERS if asked else bool(config.getoption("buildproof_builds"))
+    return of_matrix and config.args_source is pytest.Config.ArgsSource.TESTPATHS

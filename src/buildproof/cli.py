@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,22 +14,19 @@ from buildproof import labels, leftovers, terminal
 from buildproof.ca import ca_bundle
 from buildproof.calibration import calibrate, show
 from buildproof.check import check_files, rulebook
+from buildproof.cli_list import list_builds
 from buildproof.compose import read_compose
-from buildproof.discovery import load
 from buildproof.doctor import diagnose
 from buildproof.engine import Engine, Kind
 from buildproof.errors import BuildproofError, ExitCode
 from buildproof.hostile import harmless, json_text
 from buildproof.interrupts import as_interrupts
 from buildproof.leftovers import Standing
-from buildproof.manifest import Tier
-from buildproof.plan import select
 from buildproof.preflight import Finding, Level
 from buildproof.record import json_schema
 from buildproof.resources import shipped_compose
 from buildproof.runner import PROBE_IMAGE
 from buildproof.terminal import joined, line, text
-from buildproof.units import duration, size
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,11 +35,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _STYLES = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.STOP: "bold red"}
-
-Projects = Annotated[
-    list[Path] | None,
-    typer.Argument(help="Manifests, or folders that are searched for them.", show_default="this folder"),
-]
 
 
 def _version(asked: bool) -> None:
@@ -117,39 +108,7 @@ def _show(findings: list[Finding]) -> None:
     terminal.show(table)
 
 
-@app.command("list")
-def list_builds(
-    projects: Projects = None,
-    tier: Annotated[Tier, typer.Option(help="The full matrix is `nightly`.")] = Tier.NIGHTLY,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """List the builds of a matrix: project x builder x profile."""
-    builds = select(load(projects or [Path()]), tier=tier)
-    if as_json:
-        rows = [
-            {
-                "id": build.id,
-                "project": build.project,
-                "builder": build.builder.name,
-                "profile": build.profile,
-                "tier": build.tier.value,
-                "target": build.target.value,
-                "peak_memory": build.peak_memory,
-                "time_limit_s": build.time_limit_s,
-                "manifest": str(build.manifest.path),
-            }
-            for build in builds
-        ]
-        print(json_text(json.dumps(rows, indent=2)))  # noqa: T201
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("build", "target", "profile", "tier", "peak memory", "time limit"):
-        table.add_column(name, no_wrap=True)
-    for build in builds:
-        budget = size(build.peak_memory) if build.peak_memory else "-"
-        cells = (build.id, build.target, build.profile, build.tier, budget, duration(build.time_limit_s))
-        table.add_row(*map(line, cells))
-    terminal.show(table)
+app.command("list")(list_builds)
 
 
 @app.command()

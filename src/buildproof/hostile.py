@@ -7,7 +7,7 @@ Facts are kept as they are. Whoever shows one passes it through here on its way 
   be seen is shown as an escape, so that two names that differ look different.
 - `harmless_line`: the same where there is one line for it.
 - `without_commands`: text of several sources after it was laid out in lines.
-- `json_text`, `markdown`, `sarif_text`: for what is read by a program first.
+- `json_text`, `markdown`, `markdown_prose`, `sarif_text`: for what is read by a program first.
 
 Harmless text has only characters of XML 1.0, and going through twice changes nothing.
 """
@@ -84,8 +84,16 @@ def markdown(text: str) -> str:
     Punctuation becomes numeric character references, which CommonMark never takes for structure (section 2.5); no
     URL of the text becomes a link, no name a mention.
     """
-    referred = _PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", harmless_line(text))
-    return f"<code>{referred}</code>"
+    return f"<code>{_referred(text)}</code>"
+
+
+def markdown_prose(text: str) -> str:
+    """The same for a sentence that is read as one. An @ stands alone: services look for mentions in what they drew."""
+    return _referred(text).replace("&#64;", "<span>&#64;</span>")
+
+
+def _referred(text: str) -> str:
+    return _PUNCTUATION.sub(lambda match: f"&#{ord(match[0])};", harmless_line(text))
 
 
 def sarif_text(text: str) -> str:

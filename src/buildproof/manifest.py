@@ -10,6 +10,7 @@ from buildproof.document import Document, read, validate
 from buildproof.errors import Place
 from buildproof.hardening import Hardening, Symbols
 from buildproof.manifest_tables import BuildTable, FetchTable, ManifestTable, SourceTable, StartsTable, Tier
+from buildproof.targets import Kind
 
 FILE_NAME = "buildproof.toml"
 
@@ -106,6 +107,7 @@ class BuildSpec:
     symbols: Symbols = Symbols.ANY
     size_limit: int | None = None
     contains: tuple[str, ...] = ()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
     place: Place
     places: Mapping[str, Place] = field(repr=False)
 
@@ -190,6 +192,7 @@ def _build(document: Document, index: int, table: BuildTable) -> BuildSpec:
         symbols=table.symbols,
         size_limit=table.size_limit,
         contains=tuple(table.contains),
+        kinds=table.kinds,
         place=document.place(*below),
         places={str(key[2]): document.place(*key) for key in document.marks if key[:2] == below and len(key) == 3},
     )

@@ -28,6 +28,7 @@ from buildproof.document.fields import (
 )
 from buildproof.document.table import dashed
 from buildproof.hardening import Hardening, Symbols
+from buildproof.targets import Kind
 from buildproof.units import show
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz")
@@ -171,12 +172,20 @@ class BuildTable(_Table):
     symbols: Annotated[Symbols, choice(Symbols)] = Symbols.ANY
     size_limit: Size | None = None
     contains: Annotated[list[Text], Unique] = Field(default_factory=list)
+    kinds: dict[Glob, Annotated[Kind, choice(Kind)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _started_is_built(self) -> BuildTable:
         started = self.starts.artifact if self.starts else None
         if started and not any(_may_match(started, glob) for glob in self.artifacts):
             raise ComplaintError(f"{show(started)} is none of 'artifacts'", "starts", "artifact")
+        return self
+
+    @model_validator(mode="after")
+    def _kinds_are_of_artifacts(self) -> BuildTable:
+        for named in self.kinds:
+            if not set(named) & set("*?[") and not any(_may_match(named, glob) for glob in self.artifacts):
+                raise ComplaintError(f"{show(named)} is none of 'artifacts'", "kinds", named)
         return self
 
 

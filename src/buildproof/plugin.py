@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from buildproof.proof import Proof
     from buildproof.session import Session
 
-pytest_plugins = ("buildproof.plugin_baseline",)
+pytest_plugins = ("buildproof.plugin_baseline", "buildproof.plugin_ci")
 
 SUITE = Path(__file__).with_name("suite.py")
 _MANIFEST = "buildproof.toml"
@@ -40,6 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--project", action="append", type=Path, metavar="PATH", dest="buildproof_projects",
         help="a buildproof.toml, or a folder with some below it; may be given several times (ini: buildproof_projects)",
+    )  # fmt: skip
+    group.addoption(
+        "--build", action="append", metavar="ID", dest="buildproof_builds",
+        help="this build alone, of whatever tier, by its id as `buildproof list` has it; may be given several times",
     )  # fmt: skip
     group.addoption(
         "--tier", choices=("gate", "nightly"), default="gate", dest="buildproof_tier",
@@ -161,11 +165,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         build = _build_of(item)
         order[item] = first_seen.setdefault(build.id, index) if build else index
     items.sort(key=lambda item: order[item])
-    if config.getoption("buildproof_tier") == "gate" and "nightly" not in (config.option.markexpr or ""):
+    if named := config.getoption("buildproof_builds"):
+        _keep_builds(config, items, named)
+    elif config.getoption("buildproof_tier") == "gate" and "nightly" not in (config.option.markexpr or ""):
         late = [item for item in items if (build := _build_of(item)) and build.tier.value == "nightly"]
         if late:
             config.hook.pytest_deselected(items=late)
             items[:] = [item for item in items if item not in set(late)]
+
+
+def _keep_builds(config: pytest.Config, items: list[pytest.Item], named: list[str]) -> None:
+    """Of all tests keep the claims about these builds; a name that no build has ends the run."""
+    if not hasattr(config, "workerinput"):
+        _stop_for_unknown(named, {build.id for item in items if (build := _build_of(item))})
+    others = [item for item in items if not (build := _build_of(item)) or build.id not in named]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in set(others)]
+
+
+def _stop_for_unknown(named: list[str], known: Collection[str]) -> None:
+    from buildproof.document import did_you_mean  # noqa: PLC0415
+
+    for name in named:
+        if name not in known:
+            said = f"--build: there is no build {name!r}{did_you_mean(name, sorted(known))}"
+            pytest.exit(said, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 # -- the run ------------------------------------------------------------------------------------------
@@ -227,7 +251,9 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     config = node.config
     if config.option.collectonly or (config.stash.get(_SESSION, None) and config.stash[_SESSION].prepared):
         return
-    _prepare(config, _builds_named(config, ids))
+    found = _builds_named(config, ids)
+    _stop_for_unknown(config.getoption("buildproof_builds") or [], found)
+    _prepare(config, found)
 
 
 def _builds_named(config: pytest.Config, ids: list[str]) -> dict[str, Build]:
@@ -310,6 +336,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if _SESSION not in config.stash:
         return
     from buildproof.plugin_baseline import tell as tell_baseline  # noqa: PLC0415
+    from buildproof.plugin_ci import tell as tell_ci  # noqa: PLC0415
     from buildproof.summary import told  # noqa: PLC0415
 
     folder = config.stash[_SESSION].folder
@@ -322,3 +349,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     tell_baseline(config, record, terminalreporter)
     if folder.unwritten:
         terminalreporter.write_line(f"{folder.unwritten}\nwhat stands above is all that is known", yellow=True)
+    tell_ci(record, terminalreporter)

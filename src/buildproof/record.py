@@ -99,6 +99,7 @@ class BuildRecord:
     profile: str
     tier: str
     target: str
+    declared_at: str | None = None  # file:line of the manifest
     phase: Phase = Phase.PLANNED
     began: datetime | None = None
     phases_s: dict[str, float] = field(default_factory=dict)
@@ -130,6 +131,7 @@ class BuildRecord:
             profile=build.profile,
             tier=build.tier.value,
             target=build.target.value,
+            declared_at=str(replace(build.spec.where("builder"), column=None)),
             budget=Budget(
                 peak_memory=build.peak_memory, time_limit=build.time_limit_s, silent_limit=build.silent_limit_s
             ),

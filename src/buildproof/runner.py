@@ -11,9 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from buildproof.artifacts import examine
 from buildproof.artifacts.neighbours import Neighbours, expectation, neighbours
-from buildproof.bundles import examine_bundle, is_bundle
+from buildproof.bundles import examine_output
 from buildproof.collect import Collected, collect, matches
 from buildproof.engine import Engine
 from buildproof.errors import EngineError, SurroundingsError, Trouble
@@ -306,9 +305,7 @@ class _Job:
         target = self._build.target
         if output.path:
             expected = expectation(self._build, output.name, beside)
-            if is_bundle(output.name):
-                return examine_bundle(output.path, expected, output.name)
-            return (examine(output.path, expected, output.name),)
+            return examine_output(output.path, expected, output.name)
         missing = Check(id="artifact-present", status=CheckStatus.FAIL, message=output.complaint or "it is missing")
         nothing = Artifact(
             path=output.name,

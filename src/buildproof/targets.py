@@ -1,4 +1,4 @@
-"""The platforms an artifact can be expected for: format and machine are declared, never sniffed."""
+"""What an artifact can be expected to be: format and machine are declared, never sniffed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ class Format(StrEnum):
 
     PE = "PE"
     ELF = "ELF"
+
+
+class Kind(StrEnum):
+    """What an artifact is for."""
+
+    PROGRAM = "program"  # a user starts it
+    LIBRARY = "library"  # a DLL or shared object, loaded into a program
+    INSTALLER = "installer"  # a program that carries what it installs
 
 
 class Machine(StrEnum):

@@ -9,10 +9,17 @@ from rich.text import Text
 
 from buildproof.hostile import harmless, harmless_line, without_commands
 
+_WIDEST = 250  # in a pipe
 
-def show(drawn: RenderableType, *, soft_wrap: bool = False) -> None:
-    """Print to stdout; a wrapped line may begin with what is a command to a CI service, and is none here."""
+
+def show(drawn: RenderableType, *, soft_wrap: bool = False, is_whole: bool = False) -> None:
+    """Print to stdout; a wrapped line may begin with what is a command to a CI service, and is none here.
+
+    What is to stay whole is not cut to the width that is made up for a pipe.
+    """
     console = Console(highlight=False, soft_wrap=soft_wrap)
+    if is_whole and not console.is_terminal:
+        console.width = _WIDEST
     with console.capture() as laid_out:
         console.print(drawn)
     sys.stdout.write(without_commands(laid_out.get()))

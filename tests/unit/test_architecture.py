@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / "buildproof"
 # Upper rows import lower rows, never the other way.
 ROWS = (
     ("plugin", "suite", "cli"),
-    ("proof", "summary", "calibration", "plugin_baseline"),
+    ("proof", "summary", "calibration", "plugin_baseline", "plugin_ci", "cli_list"),
     ("session",),
     ("killed",),
     ("runner",),
@@ -27,7 +27,7 @@ ROWS = (
     ("pod", "images"),
     ("lease",),
     ("engine",),
-    ("baseline",),
+    ("baseline", "ci_summary"),
     ("retries",),
     ("record", "reproduce", "preflight", "check"),
     ("bundles",),

@@ -27,6 +27,7 @@ libraries = ["steam_api64.dll"]
 hardening = "full"
 symbols = "stripped"
 size-limit = "20m"
+kinds = { "*-setup.exe" = "installer" }
 contains = ["bin/tool.exe"]
 """
 _COMPOSE = """
@@ -53,6 +54,7 @@ def test_every_promise_reaches_the_expectation(build: Build) -> None:
     assert (expected.libraries, expected.contains) == (("steam_api64.dll",), ("bin/tool.exe",))
     assert (expected.hardening, expected.symbols, expected.size) == (Hardening.FULL, Symbols.STRIPPED, 20 << 20)
     assert expected.beside == {"engine.dll": None}
+    assert expectation(build, "out/tool-setup.exe", {}).kind is Kind.INSTALLER
 
 
 def test_a_file_does_not_lie_beside_itself_nor_beside_those_of_other_folders(build: Build) -> None:

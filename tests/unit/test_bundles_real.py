@@ -8,7 +8,7 @@ import pytest
 from tests.unit.binaries import failing, messages, warning
 
 from buildproof.artifacts import Expectation
-from buildproof.bundles import examine_bundle
+from buildproof.bundles import examine_output
 from buildproof.evidence import Artifact
 from buildproof.targets import Target
 
@@ -17,7 +17,7 @@ LINUX = sorted(path.name for path in SAMPLES.iterdir() if path.suffix in {".deb"
 
 
 def judge(path: Path, *contains: str) -> tuple[Artifact, ...]:
-    return examine_bundle(path, Expectation(target=Target.LINUX_X86_64, contains=contains), path.name)
+    return examine_output(path, Expectation(target=Target.LINUX_X86_64, contains=contains), path.name)
 
 
 def test_there_is_one_of_each_kind() -> None:

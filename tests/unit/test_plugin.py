@@ -134,6 +134,22 @@ def test_nightly_profiles_wait_for_the_nightly_tier(project: Project) -> None:
     assert builds("-m", "nightly") == {"hello-linux-4g"}
 
 
+def test_a_build_is_chosen_by_its_id_alone_of_whatever_tier(project: Project) -> None:
+    project.manifest.write_text(MANIFEST + 'profiles = ["4g"]\n')
+    (project.folder / "test_other.py").write_text("def test_other(): pass\n")
+    for name in ("hello-linux", "hello-linux-4g"):
+        chosen = project.collected("--build", name)
+        assert chosen
+        assert all(f"[{name}]" in test for test in chosen)
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "1")])
+def test_a_build_that_there_is_not_is_said_with_its_nearest_name(project: Project, workers: tuple[str, ...]) -> None:
+    ran = project.run("--build", "helo-linux", *workers)
+    assert ran.exit_code == pytest.ExitCode.USAGE_ERROR
+    assert "--build: there is no build 'helo-linux'" in ran.said
+
+
 @pytest.mark.parametrize(("old", "new", "said"), BAD_INPUT)
 def test_bad_input_is_one_message_with_its_place(project: Project, old: str, new: str, said: list[str]) -> None:
     project.change(old, new)

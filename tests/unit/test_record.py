@@ -181,6 +181,7 @@ def test_a_planned_build_has_its_promises_and_nothing_else(tmp_path: Path) -> No
         profile="4g",
         tier="nightly",
         target="linux-x86_64",
+        declared_at=f"{tmp_path / 'buildproof.toml'}:4",
         budget=Budget(peak_memory=1 << 30, time_limit=60.0, silent_limit=9.0),
     )
 

@@ -6,6 +6,7 @@ is one small function over facts.
 """
 
 from buildproof.artifacts.examination import RULES, examine
-from buildproof.artifacts.expectation import Expectation, Kind
+from buildproof.artifacts.expectation import Expectation
+from buildproof.targets import Kind
 
 __all__ = ["RULES", "Expectation", "Kind", "examine"]

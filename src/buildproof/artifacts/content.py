@@ -63,6 +63,10 @@ class Content:
         return self.zero_pages(start, end) == range(first, last) and not edges.strip(b"\0")
 
 
+NOTHING = Content(size=0, sha256="", zero_runs=(), trailing_zeros=0)
+"""For those who read a file's headers, and ask no rule."""
+
+
 def read_through(file: BinaryIO, *, words: bool = False) -> Content:
     """Read `file` from its position to its end; `words` asks for the sum. Raises OSError where it cannot be read."""
     digest = hashlib.sha256()

@@ -34,13 +34,13 @@ def examine(path: Path, expected: Expectation, name: str) -> Artifact:
     size: int | None = None
     content: Content | None = None
     try:
-        with _opened(path) as opened:
+        with regular_file(path) as opened:
             size = os.fstat(opened.fileno()).st_size
             holes = holes_of(opened.fileno(), size)
             content = replace(read_through(opened, words=expected.target.binary_format is Format.PE), holes=holes)
             checks = _checks(opened, content, expected)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        checks = judge(file.RULES, Candidate(expected=expected, unreadable=_reason(error)))[:1]
+        checks = judge(file.RULES, Candidate(expected=expected, unreadable=reason_of(error)))[:1]
     return Artifact(
         path=name,
         size=size,
@@ -51,7 +51,8 @@ def examine(path: Path, expected: Expectation, name: str) -> Artifact:
     )
 
 
-def _opened(path: Path) -> BinaryIO:
+def regular_file(path: Path) -> BinaryIO:
+    """The file, opened for reading. Raises OSError for what is no regular file, and never waits."""
     # O_NONBLOCK: opening a FIFO must not wait for somebody who writes to it.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -76,7 +77,8 @@ def _checks(opened: BinaryIO, content: Content, expected: Expectation) -> tuple[
         return checks + judge(elf.RULES, elf.ElfImage(reader, content, expected))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why an artifact could not be read, for a person."""
     if isinstance(error, FileNotFoundError):
         return "the artifact does not exist"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

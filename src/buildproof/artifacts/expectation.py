@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from buildproof.hardening import Hardening, Symbols
-from buildproof.targets import Target
-
-
-class Kind(StrEnum):
-    """What an executable file is for."""
-
-    PROGRAM = "program"  # a user starts it
-    LIBRARY = "library"  # a DLL or shared object, loaded into a program
+from buildproof.targets import Kind, Target
 
 
 @dataclass(frozen=True, kw_only=True)

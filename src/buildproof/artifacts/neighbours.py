@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from buildproof.artifacts.content import Content
-from buildproof.artifacts.expectation import Expectation, Kind
+from buildproof.artifacts.content import NOTHING
+from buildproof.artifacts.expectation import Expectation
 from buildproof.artifacts.pe.exports import exports
 from buildproof.artifacts.pe.image import PeImage
 from buildproof.artifacts.reader import MisplacedError, OutOfFileError, Reader
 from buildproof.plan import Build
-from buildproof.targets import Target
+from buildproof.targets import Kind, Target
 
 Neighbours = Mapping[str, Mapping[str, frozenset[str] | None]]
 """Folder -> name -> what the file exports, or None where that is not known; names in lower case too, for Windows."""
-
-_NOTHING = Content(size=0, sha256="", zero_runs=(), trailing_zeros=0)
 
 
 def neighbours(files: Iterable[tuple[str, Path]]) -> Neighbours:
@@ -31,13 +30,13 @@ def neighbours(files: Iterable[tuple[str, Path]]) -> Neighbours:
 
 
 def expectation(build: Build, name: str, beside: Neighbours) -> Expectation:
-    """What `build` promises of its output `name`. A library is known by its name, which the manifest gives."""
+    """What `build` promises of its output `name`: its kind by the first glob of `kinds`, or by its name."""
     spec = build.spec
     pure = PurePosixPath(name)
     others = beside.get(str(pure.parent), {})
     return Expectation(
         target=build.target,
-        kind=kind_of(name),
+        kind=next((kind for glob, kind in spec.kinds.items() if fnmatchcase(name, glob)), kind_of(name)),
         windows=build.builder.windows_baseline,
         glibc=build.builder.glibc_baseline,
         libraries=spec.libraries,
@@ -64,7 +63,7 @@ def exported_names(path: Path) -> frozenset[str] | None:
     """The names that a DLL exports; None where they cannot be read. What is wrong with it, its own checks say."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            table = exports(PeImage(Reader(mapped), _NOTHING, Expectation(target=Target.WINDOWS_X86_64)))
+            table = exports(PeImage(Reader(mapped), NOTHING, Expectation(target=Target.WINDOWS_X86_64)))
     # KeyError: an optional header of a kind that does not exist.
     except (OSError, ValueError, KeyError, OutOfFileError, MisplacedError):
         return None

@@ -80,8 +80,13 @@ class Rule(Generic[Subject]):
     level: Hardening | None = None  # the first that asks for it, of a rule about hardening
 
 
-def judge(rules: Sequence[Rule[Subject]], subject: Subject) -> tuple[Check, ...]:
-    """Ask every rule, in order: one check each. Never raises, whatever the file's bytes."""
+def judge(rules: Sequence[Rule[Subject]], subject: Subject, *, broken_by: str | None = None) -> tuple[Check, ...]:
+    """Ask every rule, in order: one check each. Never raises, whatever the file's bytes.
+
+    `broken_by` is the id of a rule that failed before and on which all of these rest.
+    """
+    if broken_by is not None:
+        return tuple(_not_applicable(rule, f"not judged, because {broken_by} failed") for rule in rules)
     checks: list[Check] = []
     broken: dict[str, str] = {}  # id of a rule that failed or could not be asked -> the rule that failed
     for rule in rules:

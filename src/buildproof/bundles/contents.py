@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from buildproof.artifacts.file import MAGIC, kind_of
 from buildproof.bundles.archives import deb_members, tar_members, zip_members
-from buildproof.bundles.member import BrokenError, Member
+from buildproof.bundles.member import BrokenError, Member, NotOpenedError
 from buildproof.bundles.rpm import rpm_members
 from buildproof.bundles.streams import most_unpacked
 from buildproof.targets import Target
@@ -35,7 +35,7 @@ _SMALLEST = 52  # bytes: the header of an ELF file for 32 bits
 
 @dataclass(kw_only=True)
 class Contents:
-    """What the pass found. `broken` says why it did not come to the end."""
+    """What the pass found. `broken` says why it did not come to the end, `closed` why it was not begun."""
 
     names: list[str] = field(default_factory=list)
     files: int = 0
@@ -46,6 +46,7 @@ class Contents:
     executables: dict[str, Path] = field(default_factory=dict)
     unexamined: list[str] = field(default_factory=list)
     broken: str | None = None
+    closed: str | None = None
 
     def add(self, size: int, most: int) -> None:
         """So many more bytes of members; BrokenError where they are too many."""
@@ -60,13 +61,21 @@ def suffix_of(name: str) -> str | None:
     return max((suffix for suffix in READERS if lower.endswith(suffix)), key=len, default=None)
 
 
-def read_contents(path: Path, suffix: str, target: Target, folder: Path) -> Contents:
-    """Go through the package at `path`; executables for `target` are written to `folder`, under numbers for names."""
+def is_appimage(name: str) -> bool:
+    """Whether a file of this name is called an AppImage."""
+    return name.lower().endswith(".appimage")
+
+
+def read_contents(members: Iterator[Member], size: int, target: Target, folder: Path) -> Contents:
+    """Go through the members of a package of `size` bytes.
+
+    Executables for `target` are written to `folder`, under numbers for names.
+    """
     contents = Contents()
-    most = most_unpacked(path.stat().st_size)
+    most = most_unpacked(size)
     known: set[str] = set()
     try:
-        for member in READERS[suffix](path):
+        for member in members:
             if len(contents.names) >= MOST_MEMBERS:
                 contents.broken = f"it has over {MOST_MEMBERS} members"
                 break
@@ -80,6 +89,8 @@ def read_contents(path: Path, suffix: str, target: Target, folder: Path) -> Cont
                 _take(member, contents, target, folder, most)
     except BrokenError as error:
         contents.broken = str(error)
+    except NotOpenedError as error:
+        contents.closed = str(error)
     return contents
 
 
@@ -114,7 +125,7 @@ def _take(member: Member, contents: Contents, target: Target, folder: Path, most
 
 def _unexamined(name: str, head: bytes, target: Target) -> str | None:
     """Why something that may well be executable is not judged."""
-    if suffix_of(name) is not None:
+    if suffix_of(name) is not None or is_appimage(name):
         return "is a package in the package, which is not opened"
     if len(head) >= _SMALLEST and head.startswith(_FOREIGN):
         return f"looks like {kind_of(head)}, which is nothing for {target}"

@@ -6,15 +6,14 @@ it where a file is larger than 4 GiB, and in every package of format 6.
 
 from __future__ import annotations
 
-import io
 import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from functools import partial
 
 from buildproof.bundles.member import BrokenError, Member
-from buildproof.bundles.streams import Bounded
+from buildproof.bundles.streams import Bounded, Part
 
 _NEWC = (b"070701", b"070702")
 _STRIPPED = b"07070X"
@@ -58,7 +57,7 @@ def cpio_members(stream: Bounded, files: Sequence[Known]) -> Iterator[Member]:
             regular=kind == stat.S_IFREG and (entry.size > 0 or entry.links < 2),
             link=link,
             special=kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK),
-            open=_Content(stream, start + entry.size).opened,
+            open=partial(Part, stream, entry.size),
         )
         stream.seek(start + entry.size)
         if stream.tell() < start + entry.size:
@@ -96,17 +95,3 @@ def _number(digits: bytes, at: int) -> int:
 
 def _pad(stream: Bounded) -> None:
     stream.seek(-(-stream.tell() // 4) * 4)
-
-
-class _Content(io.RawIOBase):
-    """What of the stream is in front of `end`."""
-
-    def __init__(self, stream: Bounded, end: int) -> None:
-        self._stream, self._end = stream, end
-
-    def opened(self) -> IO[bytes]:
-        return self  # type: ignore[return-value]
-
-    def read(self, size: int = -1) -> bytes:
-        left = self._end - self._stream.tell()
-        return self._stream.read(min(left, size) if size >= 0 else left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import tarfile
 import zipfile
@@ -13,6 +14,7 @@ from typing import IO
 
 from backports.zstd import ZstdError
 
+Stream = IO[bytes] | io.RawIOBase
 _DAMAGE = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, ZstdError, EOFError, OSError, ValueError,
     RuntimeError, NotImplementedError,
@@ -21,6 +23,10 @@ _DAMAGE = (
 
 class BrokenError(Exception):
     """The package cannot be read to its end."""
+
+
+class NotOpenedError(Exception):
+    """The package may be sound, but is of a kind that is not read here: the text says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +41,7 @@ class Member:
     regular: bool
     link: str | None
     special: bool
-    open: Callable[[], IO[bytes]]
+    open: Callable[[], Stream]
 
 
 @contextmanager

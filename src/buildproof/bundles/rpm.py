@@ -17,8 +17,8 @@ from typing import IO, Any
 
 from buildproof.artifacts.reader import OutOfFileError, Reader
 from buildproof.bundles.cpio import Known, cpio_members
-from buildproof.bundles.member import BrokenError, Member, told
-from buildproof.bundles.streams import Bounded, Stream, Unpacked, Window, decompressed, most_unpacked, xz
+from buildproof.bundles.member import BrokenError, Member, Stream, told
+from buildproof.bundles.streams import Bounded, Unpacked, Window, decompressed, most_unpacked, xz
 
 _LEAD, _LEAD_MAGIC = 96, b"\xed\xab\xee\xdb"
 _HEADER, _HEADER_MAGIC = struct.Struct(">4s4xII"), b"\x8e\xad\xe8\x01"

@@ -15,12 +15,11 @@ from typing import IO, Protocol
 
 from backports.zstd import DecompressionParameter, ZstdDecompressor
 
-from buildproof.bundles.member import BrokenError
+from buildproof.bundles.member import BrokenError, Stream
 
 MOST_MEMORY = 128 << 20  # bytes: twice what `xz -9` asks for, and what `zstd --long` asks for
 _WINDOW_LOG = 27
 _CHUNK = 1 << 18
-Stream = IO[bytes] | io.RawIOBase
 MOST_BYTES = 4 << 30  # that a package may unpack to
 _ALWAYS, _RATIO = 256 << 20, 200  # and more than the first not above this many times its size
 
@@ -54,6 +53,7 @@ class Zlib:
 
     def __init__(self, wbits: int) -> None:
         self._zlib = zlib.decompressobj(wbits)
+        self._full = False  # then there may be more without new input
 
     @property
     def eof(self) -> bool:
@@ -63,7 +63,7 @@ class Zlib:
     @property
     def needs_input(self) -> bool:
         """Whether nothing more comes out without new input."""
-        return not self._zlib.unconsumed_tail
+        return not self._zlib.unconsumed_tail and not self._full
 
     @property
     def unused_data(self) -> bytes:
@@ -72,7 +72,9 @@ class Zlib:
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         """At most so many bytes of output."""
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max(max_length, 0))
+        out = self._zlib.decompress(self._zlib.unconsumed_tail + data, max(max_length, 0))
+        self._full = len(out) == max_length
+        return out
 
 
 def gzip() -> Decompressor:
@@ -113,19 +115,21 @@ class Window(io.RawIOBase):
 
 
 class Unpacked(io.RawIOBase):
-    """What comes out of a compressed stream, or of several behind each other, as gzip, xz and zstd allow.
+    """What comes out of a compressed stream, or of several behind each other, as gzip, xz and zstd allow; or `once`.
 
     Raises EOFError where the input ends first, and what the decompressor raises.
     """
 
-    def __init__(self, file: Stream, make: Callable[[], Decompressor]) -> None:
-        self._file, self._make = file, make
+    def __init__(self, file: Stream, make: Callable[[], Decompressor], *, once: bool = False) -> None:
+        self._file, self._make, self._once = file, make, once
         self._stream = make()
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes, none at the end only."""
         while True:
             if self._stream.eof:
+                if self._once:
+                    return b""
                 rest = self._stream.unused_data.lstrip(b"\0") or (self._file.read(_CHUNK) or b"").lstrip(b"\0")
                 if not rest:
                     return b""
@@ -187,6 +191,18 @@ class Bounded:
         if len(data) < size:
             raise EOFError(f"{what} ends after {len(data)} of {size} bytes")
         return data
+
+
+class Part(io.RawIOBase):
+    """The next `size` bytes of a stream."""
+
+    def __init__(self, stream: Bounded, size: int) -> None:
+        self._stream, self._end = stream, stream.tell() + size
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; fewer where the stream ends."""
+        left = self._end - self._stream.tell()
+        return self._stream.read(min(left, size) if size >= 0 else left)
 
 
 def decompressed(file: Stream, start: bytes) -> Stream:

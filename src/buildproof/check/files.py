@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildproof.artifacts import Expectation, Kind, examine
+from buildproof.artifacts import Expectation, Kind
 from buildproof.artifacts.neighbours import exported_names, is_dll, kind_of
-from buildproof.bundles import examine_bundle, is_bundle
+from buildproof.bundles import examine_output
 from buildproof.evidence import Artifact
 from buildproof.hardening import Hardening, Symbols
 from buildproof.targets import Target
@@ -34,14 +34,7 @@ def check(paths: Iterable[Path], wish: Wish) -> tuple[Artifact, ...]:
 
     Nothing is raised for a bad file.
     """
-    return tuple(artifact for path in paths for artifact in _judged(path, wish))
-
-
-def _judged(path: Path, wish: Wish) -> tuple[Artifact, ...]:
-    expected = _expectation(path, wish)
-    if is_bundle(path.name):
-        return examine_bundle(path, expected, str(path))
-    return (examine(path, expected, str(path)),)
+    return tuple(artifact for path in paths for artifact in examine_output(path, _expectation(path, wish), str(path)))
 
 
 def _expectation(path: Path, wish: Wish) -> Expectation:

@@ -66,10 +66,11 @@ def _policies() -> Iterator[str]:
 
 def _tables() -> Iterator[str]:
     yield "## Packages: they can be unpacked, and have in them what they should\n"
-    yield "`.zip`, `.tar` (plain, `.gz`, `.xz`, `.bz2`, `.zst`), `.deb` and `.rpm`, by the name; each executable inside"
-    yield "is judged, and what is not opened is named. A package may unpack to 4 GiB, but to no more than 200 times its"
-    yield "size or 256 MiB, whatever is more; it may have 100,000 members, and decompressors get 128 MiB of memory."
-    yield "AppImages and installers are judged as the executables that they are; what they carry is not opened.\n"
+    yield "`.zip`, `.tar` (plain, `.gz`, `.xz`, `.bz2`, `.zst`), `.deb`, `.rpm` and `.AppImage`, by the name, and NSIS"
+    yield "installers; each executable inside is judged, and what is not opened is named. A package may unpack to 4"
+    yield "GiB, but to no more than 200 times its size or 256 MiB, whatever is more; it may have 100,000 members, and"
+    yield "decompressors get 128 MiB of memory. AppImages and installers are judged as executables too. Not opened:"
+    yield "packages in packages, DwarFS, squashfs of LZO or LZ4, NSIS's bzip2, and other installers.\n"
     yield "| id | what holds | source | mend |\n|---|---|---|---|"
     yield from map(_row, bundles.RULES)
     yield ""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from buildproof.artifacts.content import PAGE
 from buildproof.artifacts.elf.image import SHF_EXECINSTR, ElfImage, Segment
-from buildproof.artifacts.expectation import Kind
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
+from buildproof.targets import Kind
 
 # No machine starts a program with this many zero bytes: on x86 they are `add [rax], al`, on aarch64 an undefined
 # instruction.

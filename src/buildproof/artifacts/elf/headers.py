@@ -11,6 +11,7 @@ from buildproof.targets import Machine
 _CLASSES = {CLASS_32: "ELFCLASS32", CLASS_64: "ELFCLASS64"}
 _ENCODINGS = {1: "ELFDATA2LSB (little-endian)", 2: "ELFDATA2MSB (big-endian)"}
 _TYPES = {ObjectType.REL: "a relocatable object file", ObjectType.CORE: "a core dump"}
+_APPIMAGE = (b"AI\1", b"AI\2")  # AppImage specification, "Image format": put where nobody else looks
 _ABIS = {0: "System V", 2: "NetBSD", 3: "GNU/Linux", 6: "Solaris", 9: "FreeBSD", 12: "OpenBSD"}
 
 
@@ -72,6 +73,8 @@ def _version(image: ElfImage) -> Iterator[Problem]:
 
 def _os_abi(image: ElfImage) -> Iterator[Problem]:
     abi, version = image.ident[7], image.ident[8]
+    if image.ident[8:11] in _APPIMAGE:
+        version = 0
     if abi not in (0, 3) or version != 0:
         yield Problem(
             message=f"the file is for the ABI {_ABIS.get(abi, 'of an unknown system')}, version {version}",

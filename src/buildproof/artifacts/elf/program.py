@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildproof.artifacts.elf.image import CLASS_32, DynamicTag, ElfImage, ObjectType, SegmentType
-from buildproof.artifacts.expectation import Kind
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 from buildproof.evidence import CheckStatus
-from buildproof.targets import Machine
+from buildproof.targets import Kind, Machine
 
 # The psABI documents of the three processors name glibc's; musl's are made in its dynlink.c.
 INTERPRETERS = {

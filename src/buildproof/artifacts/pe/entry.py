@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildproof.artifacts.content import PAGE
-from buildproof.artifacts.expectation import Kind
 from buildproof.artifacts.pe.image import PeImage, Section
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
+from buildproof.targets import Kind
 
 # No machine starts a program with this many zero bytes: on x86 they are `add [rax], al`, on aarch64 an undefined
 # instruction.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from buildproof.artifacts.expectation import Kind
 from buildproof.artifacts.pe.image import DIRECTORY_NAMES, PE32, PE32_PLUS, SIGNATURE, PeImage
 from buildproof.artifacts.reader import is_power_of_two
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
-from buildproof.targets import Machine
+from buildproof.targets import Kind, Machine
 
 _EXECUTABLE_IMAGE, _SYSTEM, _DLL = 0x0002, 0x1000, 0x2000
 _SUBSYSTEMS = {1: "native (a driver)", 2: "Windows GUI", 3: "Windows console", 7: "POSIX", 9: "Windows CE",
@@ -175,7 +174,7 @@ RULES: tuple[Rule[PeImage], ...] = (
         title="the executable is for the target's machine",
         source=_SPEC + '"Machine Types"',
         mend="Look at the target triple that the build was given, and whether the artifact's path is that of "
-        "another build.",
+        "another build. An installer may be for i686, and is named by `kinds`, or by --kind installer.",
         judge=_machine,
         needs=("pe-signature",),
     ),
