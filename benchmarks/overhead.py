@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import secrets
 import statistics
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import bare, report
+from benchmarks.once import once
 
-from buildproof.ca import ca_bundle
 from buildproof.discovery import load
 from buildproof.errors import BuildproofError
-from buildproof.layout import user_cache
 from buildproof.plan import Build
 from buildproof.record import BuildRecord, EngineRecord
 from buildproof.runfolder import RunFolder
-from buildproof.session import Session
 from buildproof.verdict import Outcome
 
 GOAL_RATIO = 1.03
@@ -51,14 +48,8 @@ def say(line: str) -> None:
 
 
 def watched(build: Build) -> tuple[BuildRecord, RunFolder]:
-    """One run of `build` under buildproof, in a run folder of its own."""
-    folder = RunFolder(user_cache() / "benchmarks" / f"{build.id}-{secrets.token_hex(4)}")
-    session = Session(folder, ca_bundle=ca_bundle(None), say=lambda _line: None)
-    try:
-        session.prepare([build])
-        record = session.outcome(build)
-    finally:
-        session.close()
+    """One run of `build` under buildproof, which has to pass."""
+    record, folder = once(build)
     if record.verdict is None or record.verdict.outcome is not Outcome.PASSED:
         raise SystemExit(f"{build.id} did not pass: {record.verdict and record.verdict.summary}")
     return record, folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from benchmarks.bare import Bare, flags_of
+from benchmarks.repeat import Time, lines_of
 
 from buildproof.limits import LimitState
 from buildproof.record import BuildRecord
@@ -41,3 +42,22 @@ def test_what_the_engine_refused_to_set_is_not_asked_of_it_again() -> None:
 )
 def test_the_wall_time_is_what_the_shell_told(output: str, wall_s: float | None) -> None:
     assert Bare(exit_code=0, oom_flag=False, output=output).wall_s == wall_s
+
+
+def once(build: str, outcome: str, *, wall_s: float | None = 1.0) -> Time:
+    return Time(build=build, outcome=outcome, cause=None, grade="kernel", wall_s=wall_s, load=1.0, commit="abc")
+
+
+def test_verdicts_are_counted_for_each_build_the_most_frequent_first() -> None:
+    times = [
+        once("a", "passed"),
+        once("a", "sigbus", wall_s=None),
+        once("a", "passed", wall_s=3.0),
+        once("b", "passed"),
+    ]
+    rows = [line for line in lines_of(times, None, 0.0) if line.startswith(("| a |", "| b |"))]
+    assert rows == [
+        "| a | passed, grade kernel | 2 of 3 | 2.00 (1.00 to 3.00) |",
+        "| a | sigbus, grade kernel | 1 of 3 | unknown |",
+        "| b | passed, grade kernel | 1 of 1 | 1.00 (1.00 to 1.00) |",
+    ]
