@@ -26,8 +26,9 @@ class BuildContext:
 class Profile:
     """Settings that are laid over a builder. Only the fields of `limits` named in `given` count.
 
-    `given` may name `time_limit_s` as well; a given None lifts what the builder sets. In `environment` None removes
-    the builder's variable. `rlimits` and `tmpfs` are laid over entry by entry, unless they are given empty.
+    `given` may name `time_limit_s` and `sequential` as well; a given None lifts what the builder sets. In
+    `environment` None removes the builder's variable. `rlimits` and `tmpfs` are laid over entry by entry, unless
+    they are given empty.
     """
 
     name: str
@@ -36,10 +37,11 @@ class Profile:
     given: frozenset[str]
     environment: Mapping[str, str | None]
     time_limit_s: float | None
+    sequential: bool | None = None
 
     def over(self, base: Limits) -> Limits:
         """`base` with this profile's limits laid over it."""
-        given = {name: getattr(self.limits, name) for name in self.given - {"time_limit_s"}}
+        given = {name: getattr(self.limits, name) for name in self.given - {"time_limit_s", "sequential"}}
         for name in ("rlimits", "tmpfs"):
             if given.get(name):
                 given[name] = {**getattr(base, name), **given[name]}
@@ -51,7 +53,8 @@ class Builder:
     """One service of a Compose file. `profile` names the settings that it has now.
 
     `image` is None where the file names none and `build` makes it; at least one of the two is set. Where
-    `user_namespaces` is set its builds may make user namespaces, and others inside of them.
+    `user_namespaces` is set its builds may make user namespaces, and others inside of them. Two builds of `sequential`
+    builders never run at once on one machine.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Builder:
     profile: str
     profiles: Mapping[str, Profile]
     user_namespaces: bool = False
+    sequential: bool = False
 
     def with_profile(self, name: str) -> Builder:
         """This builder with the profile `name` laid over it: profiles are not laid over each other.
@@ -88,6 +92,7 @@ class Builder:
             limits=profile.over(self.limits),
             environment={name: value for name, value in merged.items() if value is not None},
             time_limit_s=profile.time_limit_s if "time_limit_s" in profile.given else self.time_limit_s,
+            sequential=bool(profile.sequential) if "sequential" in profile.given else self.sequential,
             profile=name,
             profiles={},
         )

@@ -45,6 +45,7 @@ def _builder(document: Document, name: str, table: BuilderTable) -> Builder:
         windows_baseline=extension.windows_baseline,
         toolchain=extension.toolchain,
         user_namespaces=extension.user_namespaces,
+        sequential=extension.sequential,
         profile=extension.profile,
         profiles={
             profile: laid_over.as_profile(profile, document.place(*below, EXTENSION, "profiles", profile))

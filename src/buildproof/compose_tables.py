@@ -108,6 +108,7 @@ class ProfileTable(LimitsTable):
     environment: Annotated[dict[str, str | None], BeforeValidator(variables(None))] = Field(default_factory=dict)
     address_space: Size | None = Field(default=None, alias="address-space")
     time_limit: Duration | None = Field(default=None, alias="time-limit")
+    sequential: bool | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -116,7 +117,7 @@ class ProfileTable(LimitsTable):
 
     def as_profile(self, name: str, place: Place) -> Profile:
         """The profile that this table describes."""
-        settings = {**KEY_OF, "time_limit_s": "time-limit"}
+        settings = {**KEY_OF, "time_limit_s": "time-limit", "sequential": "sequential"}
         given = {type(self).model_fields[field].alias or field for field in self.model_fields_set}
         return Profile(
             name=name,
@@ -125,6 +126,7 @@ class ProfileTable(LimitsTable):
             given=frozenset(field for field, key in settings.items() if key in given),
             environment=self.environment,
             time_limit_s=self.time_limit,
+            sequential=self.sequential,
         )
 
 
@@ -139,6 +141,7 @@ class ExtensionTable(Table):
     starts_in: Annotated[str, AfterValidator(_image)] | None = None
     glibc_baseline: Annotated[str, AfterValidator(_glibc)] | None = None
     user_namespaces: bool = False
+    sequential: bool = False
     windows_baseline: Annotated[str, AfterValidator(_windows)] | None = None
     profile: Name = "default"
     profiles: dict[Name, ProfileTable] = Field(default_factory=dict)

@@ -41,6 +41,12 @@ def host_facts(engine: Engine, probe_image: str | None) -> HostFacts:
     )
 
 
+def memory_available(engine: Engine, probe_image: str) -> int | None:
+    """Bytes that the engine's host could give to new programs now, as a probe reads it; None: unknown."""
+    available = _hello(engine, probe_image).get("host_available")
+    return available if isinstance(available, int) else None
+
+
 def _hello(engine: Engine, image: str) -> dict[str, Any]:
     """The probe's first event, from a probe with nothing to watch."""
     container = engine.create(probe_spec(image, deadline_s=patient(_HELLO_S)))

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class EngineFacts:
-    """What the engine says of itself. Sizes are bytes; None: it does not say. `product` is Docker or Podman."""
+    """What the engine says of itself. Sizes are bytes; None: it does not say. `product` is Docker or Podman.
+
+    `name` is its host's name.
+    """
 
     product: str
+    name: str
     version: str
     api: str
     kernel: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from buildproof.budget.allowance import Asked
 from buildproof.errors import BuildproofError
 from buildproof.hostile import harmless
 from buildproof.interrupts import as_interrupts
@@ -26,6 +28,7 @@ SUITE = Path(__file__).with_name("suite.py")
 _MANIFEST = "buildproof.toml"
 _WORKER_FOLDER = "buildproof_folder"
 _BUILDS = pytest.StashKey[dict[tuple[Path, ...], "tuple[Build, ...]"]]()
+_BUDGET = pytest.StashKey[Asked]()
 _SESSION = pytest.StashKey["Session"]()
 _BAD_INPUT = pytest.StashKey[list[BuildproofError]]()
 _ARGUMENT = "proof"
@@ -53,6 +56,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--ca-bundle", metavar="PATH", dest="buildproof_ca_bundle",
         help="CA certificates for image builds and the fetch step, or `off` (default: SSL_CERT_FILE, else the host's)",
     )  # fmt: skip
+    group.addoption(
+        "--memory-budget", metavar="SIZE", dest="buildproof_memory_budget",
+        help="the most memory that all builds on the engine's machine are promised at once, or `off` "
+        "(default: BUILDPROOF_MEMORY_BUDGET, else its memory less a tenth)",
+    )  # fmt: skip
+    group.addoption(
+        "--cpu-budget", metavar="CPUS", dest="buildproof_cpu_budget",
+        help="the same for CPUs (default: BUILDPROOF_CPU_BUDGET, else twice its cores)",
+    )  # fmt: skip
     parser.addini("buildproof_projects", "projects that the suite verifies", type="paths", default=[])
 
 
@@ -64,6 +76,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "nightly: builds of the full matrix alone (see --tier)")
     config.stash[_BUILDS] = {}
     config.stash[_BAD_INPUT] = []
+    try:
+        config.stash[_BUDGET] = Asked.read(
+            config.getoption("buildproof_memory_budget"), config.getoption("buildproof_cpu_budget")
+        )
+    except BuildproofError as error:
+        raise pytest.UsageError(str(error)) from None
     as_interrupts()
 
 
@@ -196,11 +214,18 @@ def _stop_for_unknown(named: list[str], known: Collection[str]) -> None:
 
 
 def say(config: pytest.Config, text: str) -> None:
-    """Write a line to the terminal, past pytest's capture; silent with `-q` and in xdist's workers."""
+    """Write a line to the terminal, past pytest's capture; silent with `-q`.
+
+    An xdist worker's stdout is not the terminal, and its reporter writes to nobody; its stderr is the controller's.
+    """
+    if config.get_verbosity() < 0:
+        return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
-    if reporter and config.get_verbosity() >= 0:
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        if hasattr(config, "workerinput"):
+            sys.stderr.write(f"{harmless(text)}\n")
+        elif reporter:
             reporter.ensure_newline()
             reporter.write_line(harmless(text))
 
@@ -215,7 +240,8 @@ def _session(config: pytest.Config) -> Session:
         told = getattr(config, "workerinput", {}).get(_WORKER_FOLDER)
         folder = RunFolder(Path(told)) if told else RunFolder.reserve(config.rootpath)
         bundle = ca_bundle(config.getoption("buildproof_ca_bundle"))
-        config.stash[_SESSION] = Session(folder, ca_bundle=bundle, say=lambda text: say(config, text))
+        budget = config.stash[_BUDGET]
+        config.stash[_SESSION] = Session(folder, ca_bundle=bundle, say=lambda text: say(config, text), budget=budget)
     return config.stash[_SESSION]
 
 

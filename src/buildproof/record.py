@@ -41,6 +41,7 @@ class Phase(StrEnum):
     IMAGE = "image"
     SOURCES = "sources"
     FETCH = "fetch"
+    WAIT = "wait"
     BUILD = "build"
     CHECK = "check"
     DONE = "done"
@@ -90,6 +91,25 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Promised:
+    """What one attempt was promised of the machine, out of the budgets of its run; None: without a bound.
+
+    `since` and `until` enclose the life of its containers; `until` stays None when the harness was killed. `waited_s`
+    is all that it waited. `available` is what the engine's host could still give when a sequential build began.
+    """
+
+    memory: int
+    cpus: float
+    memory_budget: int | None
+    cpu_budget: float | None
+    since: datetime
+    until: datetime | None = None
+    waited_s: float
+    available: int | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildRecord:
     """One build of the matrix. Paths are relative to the run's folder."""
 
@@ -104,6 +124,7 @@ class BuildRecord:
     began: datetime | None = None
     phases_s: dict[str, float] = field(default_factory=dict)
     attempts: tuple[Attempt, ...] = ()  # earlier ones, first to last
+    promised: tuple[Promised, ...] = ()
     budget: Budget = field(default_factory=Budget)
     verdict: Verdict | None = None
     limits: dict[str, LimitState] = field(default_factory=dict)

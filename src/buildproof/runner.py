@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from buildproof.artifacts.neighbours import Neighbours, expectation, neighbours
+from buildproof.budget.promises import Promises
 from buildproof.bundles import examine_output
 from buildproof.collect import Collected, collect, matches
 from buildproof.engine import Engine
@@ -49,9 +50,16 @@ class Runner:
     """Runs builds of one run, one at a time. `say` gets a line when a build enters a phase."""
 
     def __init__(
-        self, engine: Engine, images: Images, folder: RunFolder, *, ca_bundle: Path | None, say: Callable[[str], None]
+        self,
+        engine: Engine,
+        images: Images,
+        folder: RunFolder,
+        *,
+        promises: Promises,
+        ca_bundle: Path | None,
+        say: Callable[[str], None],
     ) -> None:
-        self._engine, self._images, self._folder = engine, images, folder
+        self._engine, self._images, self._folder, self._promises = engine, images, folder, promises
         self._ca_bundle, self._say = ca_bundle, say
         self._fetcher = Fetcher(engine, ca_bundle=ca_bundle)
 
@@ -61,15 +69,24 @@ class Runner:
         A failed build is a verdict. Raises InputError for sources that cannot be used, and KeyboardInterrupt when
         the run is cancelled, after the record says so.
         """
-        return _Job(self._engine, self._images, self._folder, self._fetcher, build).run(self._ca_bundle, self._say)
+        job = _Job(self._engine, self._images, self._folder, self._fetcher, self._promises, build)
+        return job.run(self._ca_bundle, self._say)
 
 
 class _Job:
     """One build in the making."""
 
-    def __init__(self, engine: Engine, images: Images, folder: RunFolder, fetcher: Fetcher, build: Build) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        images: Images,
+        folder: RunFolder,
+        fetcher: Fetcher,
+        promises: Promises,
+        build: Build,
+    ) -> None:
         self._engine, self._images, self._folder, self._fetcher = engine, images, folder, fetcher
-        self._build = build
+        self._promises, self._build = promises, build
         self._home = folder.build_folder(build.id)
         self._record = replace(BuildRecord.planned(build), began=datetime.now(UTC))
         self._pod: Pod | None = None
@@ -211,7 +228,22 @@ class _Job:
             volumes=volumes,
             user_namespaces=build.builder.user_namespaces,
         )
-        return self._in_pod(spec, tree)
+        with self._promised():
+            return self._in_pod(spec, tree)
+
+    @contextlib.contextmanager
+    def _promised(self) -> Iterator[None]:
+        """Hold a promise of the machine's memory and CPUs, and keep in the record from when until when."""
+        with contextlib.ExitStack() as stack:
+            with self._phase(Phase.WAIT):
+                promised = stack.enter_context(self._promises.to(self._build))
+            earlier = self._record.promised
+            self._record = replace(self._record, promised=(*earlier, promised))
+            try:
+                yield
+            finally:
+                over = replace(promised, until=datetime.now(UTC))
+                self._record = replace(self._record, promised=(*earlier, over))
 
     def _in_pod(self, spec: PodSpec, tree: SourceTree) -> Evidence:
         log_path, timeline_path = self._home / "build.log", self._home / "timeline.jsonl"

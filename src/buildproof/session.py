@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +13,9 @@ from pathlib import Path
 from filelock import FileLock
 
 import buildproof
-from buildproof.doctor import diagnose
+from buildproof.budget.allowance import Asked
+from buildproof.budget.promises import Promises
+from buildproof.doctor import diagnose, memory_available
 from buildproof.engine import Engine
 from buildproof.errors import EngineError
 from buildproof.evidence import Grade
@@ -32,14 +35,21 @@ from buildproof.verdict import Outcome, Verdict
 class Session:
     """Everything that the builds of one run share. Made twice under xdist: to prepare, and in each worker to run.
 
-    Without an `engine` it is the one that the environment names.
+    Without an `engine` it is the one that the environment names; without a `budget` the environment's, else the
+    machine's.
     """
 
     def __init__(
-        self, folder: RunFolder, *, ca_bundle: Path | None, say: Callable[[str], None], engine: Engine | None = None
+        self,
+        folder: RunFolder,
+        *,
+        ca_bundle: Path | None,
+        say: Callable[[str], None],
+        engine: Engine | None = None,
+        budget: Asked | None = None,
     ) -> None:
         self.folder, self._ca_bundle, self._say = folder, ca_bundle, say
-        self._engine = engine
+        self._engine, self._budget = engine, budget or Asked.read(None, None)
         self._images: Images | None = None
         self.findings: list[Finding] = []
         self.prepared = False
@@ -106,8 +116,26 @@ class Session:
             known = self.folder.read().build(build.id)
             if known and known.verdict:
                 return known
-            runner = Runner(self.engine, self.images, self.folder, ca_bundle=self._ca_bundle, say=self._say)
+            runner = Runner(
+                self.engine,
+                self.images,
+                self.folder,
+                promises=self._promises,
+                ca_bundle=self._ca_bundle,
+                say=self._say,
+            )
             return runner.run(build)
+
+    @functools.cached_property
+    def _promises(self) -> Promises:
+        """What is promised to the builds of this run, beside those of all other runs on the machine."""
+        return Promises(
+            self.engine.facts(),
+            self._budget,
+            run=self.folder.id,
+            say=self._say,
+            available=lambda: memory_available(self.engine, self.images.named(PROBE_IMAGE).reference),
+        )
 
     def close(self) -> RunRecord | None:
         """End the run: sweep what its builds left in the engine, and close the record; None when none was begun."""

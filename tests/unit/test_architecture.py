@@ -22,7 +22,7 @@ ROWS = (
     ("session",),
     ("killed",),
     ("runner",),
-    ("doctor", "start", "inside", "fetch", "leftovers", "runfolder"),
+    ("doctor", "start", "inside", "fetch", "leftovers", "runfolder", "budget"),
     ("collect",),
     ("pod", "images"),
     ("lease",),

@@ -152,3 +152,21 @@ def test_an_unknown_profile_is_an_error_at_the_builder(tmp_path: Path) -> None:
     assert str(error.value) == f"{base.place}: builder 'windows' has no profile 'guyde', did you mean 'guide'?"
     with pytest.raises(InputError, match="has no profile 'guide'"):
         base.with_profile("4g").with_profile("guide")
+
+
+def test_a_profile_may_lift_that_builds_run_one_after_another(tmp_path: Path) -> None:
+    text = """services:
+  one:
+    image: x
+    x-buildproof:
+      target: linux-x86_64
+      sequential: true
+      profiles: {beside: {sequential: false}, lifted: {sequential: }, small: {mem_limit: 1g}}
+  other: {image: x, x-buildproof: {target: linux-x86_64, profiles: {alone: {sequential: true}}}}
+"""
+    found = builders(tmp_path, text)
+    one, other = found["one"], found["other"]
+    assert (one.sequential, other.sequential) == (True, False)
+    laid_over = {name: one.with_profile(name).sequential for name in one.profiles}
+    assert laid_over == {"beside": False, "lifted": False, "small": True}
+    assert other.with_profile("alone").sequential is True

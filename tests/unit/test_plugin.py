@@ -248,3 +248,22 @@ def test_a_baseline_that_cannot_be_read_is_said_with_its_place(project: Project)
 def test_growth_is_a_test_of_its_own_only_where_it_may_fail(project: Project) -> None:
     assert not any("test_baseline" in name for name in project.collected("--compare"))
     assert "buildproof.toml::suite::test_baseline[hello-linux]" in project.collected("--fail-on", "peak:10%")
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "words"),
+    [
+        (["--memory-budget", "much"], {}, "--memory-budget: 'much' is not a size"),
+        (["--cpu-budget", "0"], {}, "--cpu-budget: '0' is no number of CPUs above zero"),
+        ([], {"BUILDPROOF_MEMORY_BUDGET": "much"}, "BUILDPROOF_MEMORY_BUDGET: 'much' is not a size"),
+    ],
+)
+def test_a_budget_of_the_machine_that_cannot_be_read_is_said(
+    project: Project, monkeypatch: pytest.MonkeyPatch, options: list[str], variables: dict[str, str], words: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    ran = project.run("--collect-only", *options)
+    assert ran.exit_code == 4, ran.said
+    assert words in ran.said
+    assert "or `off`" in ran.said

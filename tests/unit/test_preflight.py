@@ -13,6 +13,7 @@ from buildproof.preflight import GIB, Finding, Level, Untrustworthy, examine_eng
 
 ENGINE = EngineFacts(
     product="Docker",
+    name="host",
     version="28.1.1",
     api="1.49",
     kernel="6.12.0",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from buildproof.probe import host as room
-from buildproof.probe.host import Clocks, busy_s, swap_total, swapped
+from buildproof.probe.host import Clocks, busy_s, memory_available, swap_total, swapped
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -93,12 +93,19 @@ def test_swap_space_is_bytes_and_none_at_all_is_zero(tmp_path: Path) -> None:
     assert swap_total(meminfo) == 0
 
 
-@pytest.mark.parametrize("text", [None, "", "MemTotal: 1 kB\n", "SwapTotal: many kB\n"])
+def test_available_memory_is_bytes(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemFree:        100 kB\nMemAvailable:   3072 kB\n")
+    assert memory_available(meminfo) == 3072 * 1024
+
+
+@pytest.mark.parametrize("text", [None, "", "MemTotal: 1 kB\n", "SwapTotal: many kB\nMemAvailable: some kB\n"])
 def test_a_meminfo_that_does_not_tell_is_unknown(tmp_path: Path, text: str | None) -> None:
     meminfo = tmp_path / "meminfo"
     if text is not None:
         meminfo.write_text(text)
     assert swap_total(meminfo) is None
+    assert memory_available(meminfo) is None
 
 
 def test_the_hosts_cpus_are_busy_with_all_but_idling_and_waiting_for_disks(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ class Engine:
         silent = podman and str(cgroup_version) == "2"  # up to 5.4 it looks for v1's files alone, and says False
         return EngineFacts(
             product="Podman" if podman else "Docker",
+            name=str(info.get("Name") or "unknown"),
             version=str(version.get("Version", "unknown")),
             api=str(version.get("ApiVersion", "unknown")),
             kernel=str(info.get("KernelVersion", "unknown")),

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from .accounting import Journal
-from .host import swap_total
+from .host import memory_available, swap_total
 from .watch import Watch
 
 PROTOCOL = 1
@@ -83,7 +83,8 @@ def main(deadline_s: float) -> int:
     shut_the_doors()
     deadline = time.monotonic() + deadline_s
     journal, refused = switch_accounting_on()
-    emit("hello", protocol=PROTOCOL, accounting_refused=refused, kernel=platform.release(), host_swap=swap_total())
+    host = {"host_swap": swap_total(), "host_available": memory_available()}
+    emit("hello", protocol=PROTOCOL, accounting_refused=refused, kernel=platform.release(), **host)
     watch = Watch(journal, CGROUP_ROOT, emit)
     commands = Commands()
     while commands.open:

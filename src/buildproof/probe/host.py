@@ -6,14 +6,24 @@ import os
 import time
 from pathlib import Path
 
+_MEMINFO = Path("/proc/meminfo")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def swap_total(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+def swap_total(meminfo: Path = _MEMINFO) -> int | None:
     """The host's swap space in bytes: SwapTotal of proc_meminfo(5)."""
+    return _meminfo(meminfo, "SwapTotal")
+
+
+def memory_available(meminfo: Path = _MEMINFO) -> int | None:
+    """Bytes that new programs of the host can have without swapping: MemAvailable of proc_meminfo(5)."""
+    return _meminfo(meminfo, "MemAvailable")
+
+
+def _meminfo(meminfo: Path, name: str) -> int | None:
     try:
         rows = dict(line.split(":", 1) for line in meminfo.read_text("ascii").splitlines())
-        return int(rows["SwapTotal"].split()[0]) * 1024
+        return int(rows[name].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return None
 
