@@ -1,4 +1,4 @@
-"""The small commands around the suite: `buildproof doctor | list | check | clean | rules | schema`. Thin."""
+"""The small commands around the suite: `buildproof doctor | list | check | report | clean | rules | schema`. Thin."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from buildproof.interrupts import as_interrupts
 from buildproof.leftovers import Standing
 from buildproof.preflight import Finding, Level
 from buildproof.record import json_schema
+from buildproof.report.command import draw_report
 from buildproof.resources import shipped_compose
 from buildproof.runner import PROBE_IMAGE
 from buildproof.terminal import joined, line, text
@@ -130,6 +131,7 @@ def clean(
 
 
 app.command("check")(check_files)
+app.command("report")(draw_report)
 
 
 @app.command()

@@ -16,6 +16,12 @@ _LONGEST_LINE = 4096
 _LAST_LINES = 40
 
 
+def shown(raw: bytes) -> str:
+    """A line as a terminal would leave it: of what was written over with carriage returns only the last, never long."""
+    last = raw.rstrip(b"\r\n").rpartition(b"\r")[2][:_LONGEST_LINE]
+    return plain(last.decode("utf-8", "replace")).rstrip()
+
+
 def findings_in(line: str, number: int) -> list[LogFinding]:
     """What the patterns know of one line."""
     return [LogFinding(kind=kind, line=number, text=line) for kind in kinds_in(line)]
@@ -53,9 +59,8 @@ class Log:
         self._number, self._in_line = self._number + 1, False
 
     def _take(self, raw: bytes) -> None:
-        """A whole line or a piece of an endless one; of what was written over with carriage returns only the last."""
-        shown = raw.rstrip(b"\r").rpartition(b"\r")[2][:_LONGEST_LINE]
-        text = plain(shown.decode("utf-8", "replace")).rstrip()
+        """A whole line or a piece of an endless one."""
+        text = shown(raw)
         if text and self._in_line:
             self.last_lines[-1] = text
         elif text:

@@ -31,6 +31,7 @@ _BUILDS = pytest.StashKey[dict[tuple[Path, ...], "tuple[Build, ...]"]]()
 _BUDGET = pytest.StashKey[Asked]()
 _SESSION = pytest.StashKey["Session"]()
 _BAD_INPUT = pytest.StashKey[list[BuildproofError]]()
+_REPORT = pytest.StashKey[str]()
 _ARGUMENT = "proof"
 
 
@@ -336,10 +337,11 @@ def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> N
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Close the record; a run that failed because of a build ends with the exit code of the gravest family."""
+    """Close the record and draw it; a run that a build failed ends with the exit code of the gravest family."""
     config = session.config
     if hasattr(config, "workerinput") or _SESSION not in config.stash:
         return
+    from buildproof import report  # noqa: PLC0415
     from buildproof.plugin_baseline import exit_code as baseline_code  # noqa: PLC0415
     from buildproof.summary import exit_code_of  # noqa: PLC0415
 
@@ -348,6 +350,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     except BuildproofError as error:
         say(config, str(error))
         return
+    if record:
+        config.stash[_REPORT] = report.leave(config.stash[_SESSION].folder.path)
     if record and exitstatus == pytest.ExitCode.TESTS_FAILED:
         code = exit_code_of(record) or baseline_code(config, record)
         if code:
@@ -358,7 +362,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """One row per build, the failing verdicts in full, and where the record lies."""
+    """One row per build, the failing verdicts in full, and where record and report lie."""
     if _SESSION not in config.stash:
         return
     from buildproof.plugin_baseline import tell as tell_baseline  # noqa: PLC0415
@@ -371,7 +375,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("builds")
     record = folder.read()
     text = told(record, folder.path, width=terminalreporter._tw.fullwidth, colour=terminalreporter._tw.hasmarkup)  # noqa: SLF001
-    terminalreporter.write(text)
+    terminalreporter.write(f"{text}{config.stash.get(_REPORT, 'report: none')}\n")
     tell_baseline(config, record, terminalreporter)
     if folder.unwritten:
         terminalreporter.write_line(f"{folder.unwritten}\nwhat stands above is all that is known", yellow=True)

@@ -6,6 +6,7 @@ Its JSON Schema is docs/record.schema.json, made from these classes. Sizes are b
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -32,6 +33,7 @@ from buildproof.verdict import Budget, Verdict
 from buildproof.verdict.claims import Case
 
 SCHEMA_VERSION = 1
+_LARGEST = 1 << 64  # the widest that kernel and file formats count in; more is no size and no time
 
 
 class Phase(StrEnum):
@@ -240,7 +242,10 @@ def load(path: Path) -> RunRecord:
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the record: {error.strerror}", where=Place(path)) from error
-    version = _version_of(raw)
+    try:
+        version = _version_of(raw)
+    except OverflowError as error:
+        raise InputError(f"this is no record that can be read: {error}", where=Place(path)) from error
     if version > SCHEMA_VERSION:
         raise InputError(
             f"the record has schema version {version}, this buildproof reads up to {SCHEMA_VERSION}",
@@ -256,13 +261,20 @@ def load(path: Path) -> RunRecord:
 
 
 def _version_of(raw: bytes) -> int:
-    """The schema version alone: a newer record may have any shape."""
+    """The schema version alone: a newer record may have any shape. OverflowError for a number that measures nothing."""
     try:
-        data = json.loads(raw)
-    except ValueError:
+        data = json.loads(raw, parse_float=_number, parse_int=_number, parse_constant=_number)
+    except (ValueError, RecursionError):
         return 0
     version = data.get("schema_version") if isinstance(data, dict) else None
     return version if isinstance(version, int) else 0
+
+
+def _number(word: str) -> float:
+    value = int(word) if word.lstrip("-").isdigit() else float(word)
+    if not math.isfinite(value) or abs(value) > _LARGEST:
+        raise OverflowError(f"{word[:20]} is neither a size nor a time")
+    return value
 
 
 def json_schema() -> dict[str, Any]:

@@ -51,16 +51,20 @@ class Timeline:
 
 
 def events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    """The probe's events of a timeline that was written down; a last line that was cut short is passed over."""
+    """The probe's events of a timeline that was written down, its header as an event of its own.
+
+    What is no line of a timeline is passed over: the last may have been cut short.
+    """
     columns: list[str] = []
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, list):
             yield {"event": "sample", **dict(zip(columns, entry, strict=False))}
-        elif "timeline" in entry:
-            columns = entry["columns"]
-        else:
+        elif isinstance(entry, dict) and "timeline" in entry:
+            columns = list(map(str, entry.get("columns") or COLUMNS))
+            yield {**entry, "event": "header"}
+        elif isinstance(entry, dict):
             yield entry

@@ -27,7 +27,7 @@ ROWS = (
     ("pod", "images"),
     ("lease",),
     ("engine",),
-    ("baseline", "ci_summary"),
+    ("baseline", "ci_summary", "report"),
     ("retries",),
     ("record", "reproduce", "preflight", "check"),
     ("bundles",),

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,11 @@ from tests.unit.fake_engine import fake_engine, hanging_up
 import buildproof.discovery
 import buildproof.session
 import buildproof.summary  # noqa: F401
+from buildproof.evidence import Grade
+from buildproof.plan import Build
+from buildproof.record import BuildRecord, RunRecord
+from buildproof.session import Session
+from buildproof.verdict import Outcome, Verdict
 
 SOURCE = Path(__file__).parents[2] / "src"
 NO_ENGINE = "unix:///nowhere/engine.sock"
@@ -212,6 +219,28 @@ def test_an_engine_without_memory_limits_stops_the_run_before_anything_is_built(
     assert ran.exit_code == 13, ran.said
     assert "the engine cannot limit memory" in ran.said
     assert "memory controller" in ran.said
+    assert (project.folder / ".buildproof" / "last" / "report.html").is_file(), "drawn however the run ends"
+
+
+def test_the_end_of_a_run_names_its_record_and_its_report(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(session: Session, builds: tuple[Build, ...]) -> None:
+        session.folder.open()
+        planned = tuple(map(BuildRecord.planned, builds))
+        session.folder.write(RunRecord(buildproof="0", id="x", command=(), began=datetime.now(UTC), builds=planned))
+
+    def outcome(session: Session, build: Build) -> BuildRecord:
+        verdict = Verdict(outcome=Outcome.BUILD_ERROR, grade=Grade.STATUS, summary="It failed.")
+        record = replace(BuildRecord.planned(build), verdict=verdict)
+        session.folder.put_build(record)
+        return record
+
+    monkeypatch.setattr(Session, "prepare", prepare)
+    monkeypatch.setattr(Session, "outcome", outcome)
+    ran = project.run()
+    assert ran.exit_code == 10, ran.said
+    home = (project.folder / ".buildproof" / "last").resolve()
+    assert f"record: {home}/record.json\nreport: {home}/report.html" in ran.said
+    assert "<h1>The build failed</h1>" in (home / "report.html").read_text()
 
 
 def test_a_wrong_checksum_names_both_and_the_line(project: Project) -> None:

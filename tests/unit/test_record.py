@@ -241,6 +241,16 @@ def test_a_wrong_value_is_told_with_its_place(path: Path) -> None:
         load(path)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "1" + "0" * 30])
+def test_a_number_that_measures_nothing_makes_no_record(path: Path, number: str) -> None:
+    text = dump(RUN).decode().replace('"wall_s": 1.5', f'"wall_s": {number}')
+    assert number in text
+    path.write_text(text)
+    with pytest.raises(InputError, match="neither a size nor a time") as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: ")
+
+
 def test_a_missing_record_is_told_with_its_file(path: Path) -> None:
     with pytest.raises(InputError) as error:
         load(path)

@@ -1,0 +1,236 @@
+"""Everything that the page shows of one build once it is opened, as data with its numbers in words. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from buildproof.evidence import Artifact, Check, CheckStatus, Grade, Process, ProcessEnd
+from buildproof.limits import LimitState, show_limit
+from buildproof.record import BuildRecord
+from buildproof.units import duration, size
+from buildproof.verdict import Verdict
+from buildproof.verdict.claims import Claim, decide
+from buildproof.verdict.culprit import signal_name, work_of
+
+_LOG_LINE = re.compile(r"\blog line (\d+)\b")
+_IN_FORCE = {True: "in force", False: "not in force", None: "could not be read"}
+_GRAVEST_FIRST = (CheckStatus.FAIL, CheckStatus.WARNING, CheckStatus.PASS, CheckStatus.NOT_APPLICABLE)
+
+
+def details_of(build: BuildRecord) -> dict[str, Any]:
+    """All but what lies in files beside the record: chart, space over time, log."""
+    return {
+        "id": build.id,
+        "verdict": _verdict(build.verdict) if build.verdict else None,
+        "claims": _claims(build),
+        "figures": _figures(build),
+        "phases": [[name, took, duration(took)] for name, took in build.phases_s.items()],
+        "limits": [_limit(name, state) for name, state in build.limits.items()],
+        "casualties": [_end(end) for end in sorted(build.processes.signalled, key=lambda end: end.at_s)],
+        "failed": [_end(end) for end in build.processes.failed],
+        "largest": [_process(process, build.processes.top) for process in build.processes.top],
+        "leftover": [_process(process, build.processes.leftover) for process in build.processes.leftover],
+        "holders": [[work_of(holder.comm, holder.cmdline), size(holder.rss)] for holder in build.memory.holders],
+        "mounts": _mounts(build),
+        "artifacts": [_artifact(artifact) for artifact in build.artifacts or ()],
+        "marks": _marks(build),
+        "origin": _origin(build),
+        "reproduce": build.reproduce,
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "outcome": verdict.outcome.value,
+        "family": verdict.outcome.family.value,
+        "cause": verdict.cause,
+        "grade": verdict.grade.value,
+        "summary": verdict.summary,
+        "evidence": [
+            {
+                "grade": clue.grade.value,
+                "at": clue.at_s,
+                "moment": "" if clue.at_s is None else f"{clue.at_s:.1f} s",
+                "text": clue.text,
+                "line": _line_told(clue.text) if clue.grade is Grade.LOG else None,
+            }
+            for clue in verdict.evidence
+        ],
+        "contradictions": list(verdict.contradictions),
+        "advice": list(verdict.advice),
+    }
+
+
+def _line_told(text: str) -> int | None:
+    found = _LOG_LINE.search(text)
+    return int(found[1]) if found else None
+
+
+def _claims(build: BuildRecord) -> list[list[str]]:
+    if build.verdict is None:
+        return []
+    case = build.case()
+    decided = [(claim, decide(claim, case)) for claim in Claim if claim is not Claim.STARTS or _was_started(build)]
+    return [[claim.value, decision.answer.value, decision.why] for claim, decision in decided]
+
+
+def _was_started(build: BuildRecord) -> bool:
+    return any(artifact.started for artifact in build.artifacts or ())
+
+
+def _figures(build: BuildRecord) -> list[list[str]]:
+    """Label, figure, and what it is measured against or how exact it is."""
+    memory, time, processes = build.memory, build.time, build.processes
+    budget = build.budget.peak_memory
+    figures = [
+        ["memory demanded", size(memory.demand_peak), "peak, not reclaimable"],
+        ["memory charged", size(memory.charged_peak), "peak, with page cache"],
+        ["memory limit", size(memory.limit), f"budget {size(budget)}" if budget else "no budget"],
+        ["time", duration(time.wall_s), f"limit {duration(build.budget.time_limit)}"],
+        ["CPU time", duration(time.cpu_s), _throttled(time.throttled_s)],
+        [
+            "processes ended",
+            "unknown" if processes.exited is None else f"{processes.exited:,}",
+            _at_once(processes.peak_pids),
+        ],
+    ]
+    if memory.oom_kills:
+        figures.append(["OOM kills", str(memory.oom_kills), "counted by the kernel"])
+    if memory.swap_peak:
+        figures.append(["swap", size(memory.swap_peak), "at its peak"])
+    if memory.samples:
+        gap = f"longest gap {memory.sample_interval_ms:.0f} ms" if memory.sample_interval_ms is not None else ""
+        figures.append(["samples", f"{memory.samples:,}", gap])
+    return figures
+
+
+def _throttled(seconds: float | None) -> str:
+    return f"throttled {duration(seconds)}" if seconds else ""
+
+
+def _at_once(count: int | None) -> str:
+    return f"up to {count:,} at once" if count else ""
+
+
+def _limit(name: str, state: LimitState) -> list[str]:
+    asked, got = show_limit(name, state.requested), show_limit(name, state.effective)
+    return [name.replace("_", " "), asked, got, _IN_FORCE[state.in_force], state.why or ""]
+
+
+def _end(end: ProcessEnd) -> dict[str, Any]:
+    how = signal_name(end.signal) if end.signal else f"status {end.exit_code}"
+    return {
+        "at": end.at_s,
+        "moment": f"{end.at_s:.1f} s",
+        "pid": end.pid,
+        "parent": end.ppid,
+        "work": work_of(end.comm, end.cmdline),
+        "command": end.cmdline,
+        "how": how + (", core dumped" if end.core_dumped else ""),
+        "lived": duration(end.duration_s),
+        "cut": [
+            f"{cut.path}: {size(cut.size)}" + (f" of {size(cut.needed)} needed" if cut.needed else "")
+            for cut in end.cut_files
+        ],
+    }
+
+
+def _process(process: Process, among: Iterable[Process]) -> dict[str, Any]:
+    most = max((other.peak_rss for other in among), default=0)
+    return {
+        "pid": process.pid,
+        "work": work_of(process.comm, process.cmdline),
+        "command": process.cmdline,
+        "rss": size(process.peak_rss),
+        "share": round(process.peak_rss / most, 3) if most else 0,
+        "address_space": size(process.peak_address_space) if process.peak_address_space else "",
+    }
+
+
+def _mounts(build: BuildRecord) -> list[dict[str, Any]]:
+    """The writable mounts, the fullest first."""
+
+    def left(name: str) -> float:
+        space = build.space[name]
+        return space.min_free / space.size if space.size else 0.0
+
+    return [
+        {
+            "mount": name,
+            "kind": build.space[name].kind or "",
+            "size": size(build.space[name].size),
+            "bytes": build.space[name].size,
+            "least": size(build.space[name].min_free),
+            "at": build.space[name].min_free_at_s,
+            "moment": f"{build.space[name].min_free_at_s:.1f} s",
+            "inodes": "" if (inodes := build.space[name].min_free_inodes) is None else f"{inodes:,}",
+            "used": round(1 - left(name), 3),
+        }
+        for name in sorted(build.space, key=left)
+    ]
+
+
+def _artifact(artifact: Artifact) -> dict[str, Any]:
+    started = artifact.started
+    return {
+        "path": artifact.path,
+        "size": size(artifact.size),
+        "sha256": artifact.sha256,
+        "kind": f"{artifact.format.value}, {artifact.machine.value}",
+        "checks": [_check(check) for check in sorted(artifact.checks, key=lambda c: _GRAVEST_FIRST.index(c.status))],
+        "started": None
+        if started is None
+        else {
+            "image": started.image,
+            "command": " ".join(started.argv),
+            "how": started.complaint or f"started, exit code {started.exit_code}, after {duration(started.duration_s)}",
+            "ok": started.complaint is None,
+            "stdout": started.stdout[:2000],
+        },
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    place = "" if check.offset is None else f"at offset {check.offset:#x}"
+    return {
+        "id": check.id,
+        "status": check.status.value,
+        "message": check.message,
+        "mend": check.mend,
+        "values": ", ".join(
+            part
+            for part in (
+                f"expected {check.expected}" if check.expected else "",
+                f"found {check.actual}" if check.actual else "",
+                place,
+            )
+            if part
+        ),
+    }
+
+
+def _marks(build: BuildRecord) -> dict[int, list[str]]:
+    """The lines of the log that tell, with what they tell of."""
+    marks: dict[int, list[str]] = {}
+    for finding in build.findings:
+        marks.setdefault(finding.line, []).append(finding.kind)
+    return marks
+
+
+def _origin(build: BuildRecord) -> list[list[str]]:
+    image = build.image
+    told: list[list[str]] = [["target", build.target], ["profile", build.profile], ["tier", build.tier]]
+    if image:
+        told += [["image", image.reference], ["image id", image.id]]
+        told += [[tool, version] for tool, version in image.toolchain.items()]
+    if build.declared_at:
+        told.append(["declared at", build.declared_at])
+    if build.source_sha256:
+        told.append(["sources, SHA-256", build.source_sha256])
+    if build.ended.emulated:
+        told.append(["emulated", build.ended.emulated])
+    if build.ended.accounting_refused:
+        told.append(["process accounting", build.ended.accounting_refused])
+    return told
