@@ -1,7 +1,7 @@
 """A build in a bare container: the record's own `docker run` line, without gate, probe or namespace of a pod.
 
-Limits, environment, user, image and working volume are the same, sources go in the same way, and nothing is logged by
-the engine in either case.
+Limits, environment and image are the same, sources go in the same way, and nothing is logged by the engine in either
+case. The bare one is root, with the engine's usual rights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from buildproof import labels
 from buildproof.fetch import volume_name
 from buildproof.images.store import Image
-from buildproof.layout import CACHE, SOURCE
+from buildproof.layout import CACHE_VOLUME, SOURCE
 from buildproof.plan import Build
 from buildproof.record import BuildRecord
 from buildproof.sources import open_source
@@ -72,7 +72,7 @@ def bare_container(build: Build, record: BuildRecord, argv: Sequence[str]) -> It
     tree = open_source(build.manifest.project.source, ca_bundle=None, where=build.manifest.project.place)
     if build.manifest.fetch and record.image:
         image = Image(record.image.reference, record.image.id)
-        volumes += ["-v", f"{volume_name(build.project, image, build.manifest.fetch, tree)}:{CACHE}:ro"]
+        volumes += ["-v", f"{volume_name(build, image, build.manifest.fetch, tree)}:{CACHE_VOLUME}:ro"]
     marks = [f"--label={key}={value}" for key, value in labels.of("benchmark").items()]
     words = [*marks, "--network=none", "--log-driver=none", *volumes, *flags_of(record), *argv]
     container = docker("create", *words)

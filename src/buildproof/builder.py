@@ -11,6 +11,8 @@ from buildproof.errors import InputError, Place
 from buildproof.limits import Limits
 from buildproof.targets import Target
 
+DEFAULT_TIME_LIMIT_S = 1800.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuildContext:
@@ -54,7 +56,8 @@ class Builder:
 
     `image` is None where the file names none and `build` makes it; at least one of the two is set. Where
     `user_namespaces` is set its builds may make user namespaces, and others inside of them. Two builds of `sequential`
-    builders never run at once on one machine.
+    builders never run at once on one machine. `root` and `writable_image` say why its builds run as root, and
+    why they may change the image's own files; None: they do not.
     """
 
     name: str
@@ -74,6 +77,8 @@ class Builder:
     profiles: Mapping[str, Profile]
     user_namespaces: bool = False
     sequential: bool = False
+    root: str | None = None
+    writable_image: str | None = None
 
     def with_profile(self, name: str) -> Builder:
         """This builder with the profile `name` laid over it: profiles are not laid over each other.

@@ -36,7 +36,7 @@ def _builder(document: Document, name: str, table: BuilderTable) -> Builder:
         target=extension.target,
         image=table.image,
         build=_context(document.path.parent, table.build) if table.build else None,
-        limits=table.as_limits(extension.address_space),
+        limits=table.as_limits(extension.address_space, extension.disk_limit),
         environment=table.environment,
         user=table.user,
         time_limit_s=extension.time_limit,
@@ -46,6 +46,8 @@ def _builder(document: Document, name: str, table: BuilderTable) -> Builder:
         toolchain=extension.toolchain,
         user_namespaces=extension.user_namespaces,
         sequential=extension.sequential,
+        root=extension.root,
+        writable_image=extension.writable_image,
         profile=extension.profile,
         profiles={
             profile: laid_over.as_profile(profile, document.place(*below, EXTENSION, "profiles", profile))

@@ -89,7 +89,7 @@ class LimitsTable(Table):
     ulimits: dict[Annotated[str, AfterValidator(_rlimit)], UlimitTable] | None = None
     tmpfs: Annotated[dict[str, str], BeforeValidator(_tmpfs)] | None = None
 
-    def as_limits(self, address_space: int | None) -> Limits:
+    def as_limits(self, address_space: int | None, disk: int | None) -> Limits:
         """The same in the words of the harness, with what Compose has no word for."""
         return Limits(
             memory=self.mem_limit,
@@ -102,6 +102,7 @@ class LimitsTable(Table):
             rlimits={name: (limit.soft, limit.hard) for name, limit in (self.ulimits or {}).items()},
             tmpfs=self.tmpfs or {},
             address_space=address_space,
+            disk=disk,
         )
 
 
@@ -116,6 +117,7 @@ KEY_OF = {
     "rlimits": "ulimits",
     "tmpfs": "tmpfs",
     "address_space": "address-space",
+    "disk": "disk-limit",
 }
 """The Compose key for each field of Limits."""
 

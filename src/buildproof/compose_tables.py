@@ -31,6 +31,8 @@ from buildproof.units import show
 EXTENSION = "x-buildproof"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+_USER = re.compile(r"[0-9]{1,10}(?::[0-9]{1,10})?")
+_NO_ID = (1 << 32) - 1  # (uid_t) -1, which means nobody in setresuid(2)
 _GLIBC = re.compile(r"2\.[0-9]{1,3}(?:\.[0-9]{1,3})?")
 
 
@@ -64,8 +66,11 @@ def _network(value: object) -> object:
     return value
 
 
-def _user(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32 else value
+def _user(value: object) -> str:
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not _USER.fullmatch(text) or any(int(part) >= _NO_ID for part in text.split(":")):
+        raise ValueError(f"must be numbers, 1000 or 1000:1000, not {describe(value)}: names differ between images")
+    return text
 
 
 Name = Annotated[str, AfterValidator(_name)]
@@ -107,6 +112,7 @@ class ProfileTable(LimitsTable):
 
     environment: Annotated[dict[str, str | None], BeforeValidator(variables(None))] = Field(default_factory=dict)
     address_space: Size | None = Field(default=None, alias="address-space")
+    disk_limit: Size | None = Field(default=None, alias="disk-limit")
     time_limit: Duration | None = Field(default=None, alias="time-limit")
     sequential: bool | None = None
 
@@ -122,7 +128,7 @@ class ProfileTable(LimitsTable):
         return Profile(
             name=name,
             place=place,
-            limits=self.as_limits(self.address_space),
+            limits=self.as_limits(self.address_space, self.disk_limit),
             given=frozenset(field for field, key in settings.items() if key in given),
             environment=self.environment,
             time_limit_s=self.time_limit,
@@ -137,11 +143,14 @@ class ExtensionTable(Table):
 
     target: Annotated[Target, choice(Target)]
     address_space: Size | None = None
+    disk_limit: Size | None = None
     time_limit: Duration | None = None
     starts_in: Annotated[str, AfterValidator(_image)] | None = None
     glibc_baseline: Annotated[str, AfterValidator(_glibc)] | None = None
     user_namespaces: bool = False
     sequential: bool = False
+    root: Text | None = None
+    writable_image: Text | None = None
     windows_baseline: Annotated[str, AfterValidator(_windows)] | None = None
     profile: Name = "default"
     profiles: dict[Name, ProfileTable] = Field(default_factory=dict)
@@ -167,13 +176,14 @@ class BuilderTable(LimitsTable):
     build: ImageTable | None = None
     environment: Environment = Field(default_factory=dict)
     network_mode: Annotated[str, BeforeValidator(_network)] | None = None
-    user: Annotated[Text, BeforeValidator(_user)] | None = None
+    user: Annotated[str, BeforeValidator(_user)] | None = None
     x_buildproof: ExtensionTable = Field(alias="x-buildproof")
 
     @model_validator(mode="after")
     def _possible(self) -> BuilderTable:
         wrong = [] if self.image or self.build else [ComplaintError("has neither 'image' nor 'build'")]
-        limits = self.as_limits(self.x_buildproof.address_space)
+        wrong += self._about_root()
+        limits = self.as_limits(self.x_buildproof.address_space, self.x_buildproof.disk_limit)
         base = list(impossible(limits))
         wrong += [ComplaintError(what, key) for key, what in base]
         for name, table in self.x_buildproof.profiles.items():
@@ -186,6 +196,16 @@ class BuilderTable(LimitsTable):
         if wrong:
             raise ComplaintsError(wrong)
         return self
+
+    def _about_root(self) -> list[ComplaintError]:
+        root, asked = self.x_buildproof.root, self.user
+        is_root = asked is not None and int(asked.partition(":")[0]) == 0
+        if is_root and not root:
+            what = "is root: say why under x-buildproof, such as root: the installer writes to /opt, or leave it out"
+            return [ComplaintError(what, "user")]
+        if root and asked is not None and not is_root:
+            return [ComplaintError(f"asks for root, and user for {asked}: leave one of them out", EXTENSION, "root")]
+        return []
 
 
 class ComposeTable(Table):

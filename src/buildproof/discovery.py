@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from buildproof.errors import InputError, Place
 from buildproof.manifest import FILE_NAME, Manifest, read_manifest
 from buildproof.plan import Build, plan
 from buildproof.resources import shipped_compose
+from buildproof.trust import Ceiling, Trust
 
 _SKIPPED = {"target", "node_modules", "__pycache__"}
 
@@ -37,12 +40,13 @@ def discover(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(sorted(found.values()))
 
 
-def load(paths: Iterable[Path], *, compose: Path | None = None) -> tuple[Build, ...]:
+def load(paths: Iterable[Path], *, compose: Path | None = None, ceiling: Ceiling | None = None) -> tuple[Build, ...]:
     """The builds of all manifests that `paths` mean.
 
-    `compose` takes the place of the shipped Compose file where a manifest names none.
-    Raises InputError with all that is wrong in all of the files.
+    `compose` takes the place of the shipped Compose file where a manifest names none; a `ceiling` bounds what
+    manifests may ask for. Raises InputError with all that is wrong in all of the files.
     """
+    law = ceiling or Ceiling()
     manifests: list[Manifest] = []
     errors: list[InputError] = []
     for path in discover(paths):
@@ -53,15 +57,31 @@ def load(paths: Iterable[Path], *, compose: Path | None = None) -> tuple[Build, 
     read_once = cache(read_compose)
 
     def builders_for(manifest: Manifest) -> Mapping[str, Builder]:
-        return read_once(manifest.project.compose or compose or shipped_compose())
+        return read_once(law.compose_of(manifest) or compose or shipped_compose())
 
     builds: tuple[Build, ...] = ()
     try:
         builds = plan(manifests, builders_for)
     except InputError as error:
         errors.append(error)
+    for manifest in manifests if law.trust is not Trust.FULL else ():
+        with contextlib.suppress(InputError):  # which `plan` told
+            builders = builders_for(manifest)
+            errors += law.complaints(manifest, builders)
     raise_together(errors)
-    return builds
+    return tuple(_bounded(build, law, builders_for(build.manifest)) for build in builds)
+
+
+def _bounded(build: Build, law: Ceiling, builders: Mapping[str, Builder]) -> Build:
+    """A build that knows how far it is trusted; at the lowest level, with the one that may use the network for it.
+
+    `builders` are those of both: at that level they come from the base.
+    """
+    base = law.base_of(build.manifest) if law.trust is Trust.NONE and build.manifest.fetch else None
+    same = plan([base], lambda _base: builders) if base else ()
+    key = (build.builder.name, build.profile)
+    found = next((one for one in same if (one.builder.name, one.profile) == key), None)
+    return replace(build, trust=law.trust, base=found)
 
 
 def _below(path: Path) -> list[Path]:

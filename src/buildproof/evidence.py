@@ -31,6 +31,7 @@ class Stop(StrEnum):
     SILENT = "silent"
     CANCELLED = "cancelled"
     PROBE_LOST = "probe-lost"
+    DISK_LIMIT = "disk-limit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +227,7 @@ class Evidence:
     host_swapped: int | None = None  # bytes that the engine's host moved to and from swap meanwhile
     host_busy_s: float | None = None  # CPU seconds of the engine's host, this build's among them
     host_cpus: int | None = None
+    disk_used: int | None = None  # bytes of its files when they were last counted, removed but open ones among them
     limits: dict[str, LimitState] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     time: Time = field(default_factory=Time)

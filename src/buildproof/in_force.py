@@ -87,6 +87,7 @@ def compare(
     if asked.shm is not None:
         got = mounts.get("/dev/shm", {}).get("size")  # noqa: S108 (the build's mount, not a file of ours)
         states["shm"] = _state(asked.shm, got, _about(asked.shm, got))
+    states |= _disk(asked.disk, report.get("disk_limit"))
     rlimits = rlimits_of(report["rlimits"]) if report.get("rlimits") else {}
     if asked.address_space is not None:
         got = rlimits.get("address_space", (None,))[0]
@@ -97,6 +98,12 @@ def compare(
         reason = (refused or {}).get(name)
         states[f"ulimit {name}"] = _state(pair, both, None if both is None else both == pair, reason)
     return states
+
+
+def _disk(want: int | None, got: int | None) -> dict[str, LimitState]:
+    """What the probe watches: no engine limits a volume."""
+    why = "nothing that the build may write is on a disk of its own" if got is None else None
+    return {} if want is None else {"disk": _state(want, got, got == want, why)}
 
 
 def _memory_swap(asked: Limits, group: Mapping[str, Any], host_swap: int | None) -> LimitState:

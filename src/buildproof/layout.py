@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-SOURCE = PurePosixPath("/buildproof/src")  # the build's working directory, a volume of its own
-CACHE = PurePosixPath("/buildproof/cache")  # what the fetch step left, mounted read-only into the build
-FETCHED = CACHE / ".buildproof-fetched"  # stands there once the fetch step has succeeded
+WORK = PurePosixPath("/buildproof")  # a volume of the container's own, with all that a build may write
+SOURCE = WORK / "src"  # the build's working directory
+HOME = WORK / "home"
+CACHE_VOLUME = WORK / "cache"  # what the fetch step left, mounted read-only into the build
+CACHE = CACHE_VOLUME / "files"  # the part of it that the fetch step may write
+FETCHED = CACHE_VOLUME / ".buildproof-fetched"  # put there once the fetch step has succeeded
 CA_BUNDLE = PurePosixPath("/buildproof/ca-bundle.crt")  # in the fetch container alone
 STAGE = PurePosixPath("/buildproof/run")  # where an artifact is started
 
 STATE_FOLDER = ".buildproof"
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a build or a fetch step: where home and cache are, and what a builder and a build say."""
+    return {"HOME": str(HOME), "CARGO_HOME": str(CACHE / "cargo"), "BUILDPROOF_CACHE": str(CACHE), **given}
 
 
 def user_cache() -> Path:

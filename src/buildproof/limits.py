@@ -25,12 +25,13 @@ class Limits:
     swappiness: int | None = None
     oom_kill_disable: bool | None = None
     address_space: int | None = None
+    disk: int | None = None  # what its files may take together, watched by the probe
     rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
     tmpfs: dict[str, str] = field(default_factory=dict)  # mount point -> options, as `docker run --tmpfs`
 
 
 LimitValue = bool | int | float | tuple[int, int]
-_IN_BYTES = frozenset({"memory", "memory_swap", "shm", "address_space"})
+_IN_BYTES = frozenset({"memory", "memory_swap", "shm", "address_space", "disk"})
 
 
 @dataclass(frozen=True, kw_only=True)

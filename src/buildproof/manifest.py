@@ -66,6 +66,7 @@ class Project:
     compose: Path | None
     place: Place
     source_place: Place
+    compose_place: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +140,7 @@ def read_manifest(path: Path) -> Manifest:
             compose=folder / table.project.compose if table.project.compose else None,
             place=document.place("project", "name"),
             source_place=document.place("project", "source"),
+            compose_place=document.place("project", "compose"),
         ),
         fetch=_fetch(document, table.fetch),
         builds=tuple(_build(document, index, build) for index, build in enumerate(table.build)),

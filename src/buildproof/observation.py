@@ -183,6 +183,10 @@ class Observation:
             limit_hits=self._counter("pids_limit_hits", since_start=True),
         )
 
+    def is_over_disk(self, limit: int | None) -> bool:
+        """Whether the build's files took more than `limit` when they were last counted."""
+        return limit is not None and (self.state.get("disk_used") or 0) > limit
+
     def space(self) -> dict[str, Space]:
         """The space part, by mount point."""
         return {

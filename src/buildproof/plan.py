@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from buildproof.builder import Builder
+from buildproof.builder import DEFAULT_TIME_LIMIT_S, Builder
 from buildproof.document import did_you_mean, raise_together
 from buildproof.errors import InputError
 from buildproof.manifest import BuildSpec, Manifest, Starts, Tier
 from buildproof.targets import Target
+from buildproof.trust import Trust
 from buildproof.units import show
-
-DEFAULT_TIME_LIMIT_S = 1800.0
 
 BuildersFor = Callable[[Manifest], Mapping[str, Builder]]
 
@@ -21,7 +20,8 @@ BuildersFor = Callable[[Manifest], Mapping[str, Builder]]
 class Build:
     """One cell of the matrix.
 
-    `builder` has the profile laid over it; `environment` is the builder's with the build's laid over it.
+    `builder` has the profile laid over it; `environment` is the builder's with the build's laid over it. `base` is the
+    same build as the base branch has it, where only that is trusted with the network.
     """
 
     id: str
@@ -33,6 +33,8 @@ class Build:
     tier: Tier
     time_limit_s: float
     environment: Mapping[str, str]
+    trust: Trust = Trust.FULL
+    base: Build | None = None
 
     @property
     def target(self) -> Target:

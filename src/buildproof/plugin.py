@@ -66,6 +66,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--cpu-budget", metavar="CPUS", dest="buildproof_cpu_budget",
         help="the same for CPUs (default: BUILDPROOF_CPU_BUDGET, else twice its cores)",
     )  # fmt: skip
+    group.addoption(
+        "--trust", choices=("full", "limits", "none"), default="full", dest="buildproof_trust",
+        help="who wrote the manifests: people of the project (full, default), or a pull request that may not change "
+        "the box (limits), nor use the network or promise less (none); see docs/security.md",
+    )  # fmt: skip
+    group.addoption(
+        "--trusted-base", type=Path, metavar="PATH", dest="buildproof_base",
+        help="a checkout of the branch that a pull request wants to go into: its builders and manifests are the law",
+    )  # fmt: skip
     parser.addini("buildproof_projects", "projects that the suite verifies", type="paths", default=[])
 
 
@@ -118,21 +127,28 @@ def _manifests_of(metafunc: pytest.Metafunc) -> tuple[Path, ...]:
     return tuple(map(Path, own)) if own else _chosen_projects(metafunc.config)
 
 
+def _stood(config: pytest.Config) -> Path:
+    """Where the person stood: `./verify` tells."""
+    return Path(os.environ.get("BUILDPROOF_INVOKED_FROM") or config.invocation_params.dir)
+
+
 def _chosen_projects(config: pytest.Config) -> tuple[Path, ...]:
-    """What `--project` names, relative to where the person stood (`./verify` tells), else what the ini names."""
-    stood = Path(os.environ.get("BUILDPROOF_INVOKED_FROM") or config.invocation_params.dir)
+    """What `--project` names, relative to where the person stood, else what the ini names."""
     named: list[Path] | None = config.getoption("buildproof_projects")
-    return tuple(stood / path for path in named) if named else tuple(config.getini("buildproof_projects"))
+    return tuple(_stood(config) / path for path in named) if named else tuple(config.getini("buildproof_projects"))
 
 
 def _builds_of(config: pytest.Config, paths: tuple[Path, ...]) -> tuple[Build, ...]:
     """The builds under `paths`; none, and the error kept for `_stop_for_bad_input`, when a manifest cannot be read."""
     from buildproof.discovery import load  # noqa: PLC0415 (an import that only a run with builds pays for)
+    from buildproof.trust import Ceiling, Trust  # noqa: PLC0415
 
     known = config.stash[_BUILDS]
     if paths not in known:
         try:
-            known[paths] = load(paths)
+            trust, base = config.getoption("buildproof_trust"), config.getoption("buildproof_base")
+            base = _stood(config) / base if base else None
+            known[paths] = load(paths, ceiling=Ceiling(trust=Trust(trust), base=base))
         except BuildproofError as error:
             known[paths] = ()
             config.stash[_BAD_INPUT].append(error)

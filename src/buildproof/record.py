@@ -65,6 +65,7 @@ class Ended:
     host_swapped: int | None = None
     host_busy_s: float | None = None
     host_cpus: int | None = None
+    disk_used: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

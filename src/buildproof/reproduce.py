@@ -6,25 +6,41 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from buildproof.layout import SOURCE
+from buildproof.box import Box, bounded
+from buildproof.layout import CACHE, HOME, SOURCE, WORK
 from buildproof.limits import Limits
 from buildproof.plan import Build
 
 
 def docker_run(build: Build, *, image: str, origin: Path, environment: Mapping[str, str]) -> str:
     """A `docker run` that can be pasted; `origin` is the folder or archive with the sources, on the engine's host."""
+    box = Box.of(build.builder)
     unpack = "cp -a /mnt/source/. ." if origin.is_dir() else "tar -xf /mnt/source --strip-components=1"
-    steps = [unpack, build.manifest.fetch.command if build.manifest.fetch else "", build.command]
+    steps = [build.manifest.fetch.command if build.manifest.fetch else "", build.command]
     if build.builder.limits.address_space:
-        steps.insert(2, f"ulimit -v {build.builder.limits.address_space // 1024}")
-    words = ["docker", "run", "--rm", "-it", *_limit_flags(build.builder.limits)]
+        steps.insert(1, f"ulimit -v {build.builder.limits.address_space // 1024}")
+    script = " && ".join([unpack, *_as_user(box, " && ".join(step for step in steps if step))])
+    words = ["docker", "run", "--rm", "-it", *_limit_flags(bounded(build.builder.limits))]
     # An engine takes a profile by its text, `docker` only as a file: by hand there is none at all.
-    words += ["--security-opt", "seccomp=unconfined"] if build.builder.user_namespaces else []
-    words += ["--user", build.builder.user] if build.builder.user else []
+    words += ["--security-opt", "seccomp=unconfined"] if box.user_namespaces else []
+    words += ["--user", "0:0"]  # sources come with whatever owner they have on this machine
     for name, value in environment.items():
         words += ["-e", f"{name}={value}"]
     words += ["-v", f"{origin}:/mnt/source:ro", "-w", str(SOURCE), image]
-    return shlex.join([*words, "/bin/sh", "-c", " && ".join(step for step in steps if step)])
+    return shlex.join([*words, "/bin/sh", "-c", script])
+
+
+def _as_user(box: Box, command: str) -> list[str]:
+    """`command` as the user of a box and with as few rights: setpriv(1) is in util-linux."""
+    user, group = box.owner
+    if user == 0:
+        return [command]
+    rights = f"--reuid={user} --regid={group} --clear-groups --no-new-privs --bounding-set=-all"
+    return [
+        f"mkdir -p {HOME} {CACHE}",
+        f"chown -R {user}:{group} {WORK}",
+        f"exec setpriv {rights} /bin/sh -c {shlex.quote(command)}",
+    ]
 
 
 def _limit_flags(limits: Limits) -> list[str]:

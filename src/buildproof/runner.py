@@ -11,7 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from buildproof import layout
 from buildproof.artifacts.neighbours import Neighbours, expectation, neighbours
+from buildproof.box import Box, bounded
 from buildproof.budget.promises import Promises
 from buildproof.bundles import examine_output
 from buildproof.collect import Collected, collect, matches
@@ -23,7 +25,7 @@ from buildproof.fetch import Fetcher
 from buildproof.images import Images
 from buildproof.inside import compared, hashes_inside
 from buildproof.keptfile import KeptFile
-from buildproof.layout import CACHE, SOURCE
+from buildproof.layout import CACHE_VOLUME, SOURCE
 from buildproof.leftovers import sweep_run
 from buildproof.logs import Log
 from buildproof.observation import Observation
@@ -198,7 +200,7 @@ class _Job:
             probe = self._images.named(PROBE_IMAGE)
             toolchain = self._images.toolchain(image, dict(build.builder.toolchain))
             self._emulated = emulation(self._engine.image_architecture(image.id), self._engine.facts().architecture)
-        environment = {"CARGO_HOME": str(CACHE / "cargo"), "BUILDPROOF_CACHE": str(CACHE), **build.environment}
+        environment, box = layout.environment(build.environment), Box.of(build.builder)
         with self._phase(Phase.SOURCES):
             tree = open_source(manifest.project.source, ca_bundle=ca_bundle, where=manifest.project.source_place)
         self._record = replace(
@@ -210,10 +212,8 @@ class _Job:
         volumes: dict[str, tuple[str, bool]] = {}
         if manifest.fetch:
             with self._phase(Phase.FETCH), contextlib.closing(Log.create(self._home / "fetch.log")) as log:
-                name = self._fetcher.volume(
-                    build.project, manifest.fetch, image=image, tree=tree, environment=environment, log=log
-                )
-            volumes[name] = (str(CACHE), False)
+                name = self._fetcher.volume(build, manifest.fetch, image=image, tree=tree, log=log)
+            volumes[name] = (str(CACHE_VOLUME), False)
         spec = PodSpec(
             build_id=build.id,
             image=image.reference,
@@ -221,12 +221,11 @@ class _Job:
             command=build.command,
             workdir=str(SOURCE),
             environment=environment,
-            user=build.builder.user,
-            limits=build.builder.limits,
+            limits=bounded(build.builder.limits),
             time_limit_s=build.time_limit_s,
             silent_limit_s=build.silent_limit_s,
             volumes=volumes,
-            user_namespaces=build.builder.user_namespaces,
+            box=box,
         )
         with self._promised():
             return self._in_pod(spec, tree)
@@ -262,7 +261,7 @@ class _Job:
                 pod.prepare()
                 if limits_unmet(Evidence(limits=pod.limits)):
                     return Evidence(limits=pod.limits)
-                with tree.tar() as tar:
+                with tree.tar(spec.box.owner) as tar:
                     pod.put(spec.workdir, tar)
                 ending = pod.run()
             evidence = self._evidence(pod, ending, self._log)
@@ -299,6 +298,7 @@ class _Job:
             host_swapped=seen.state.get("host_swapped"),
             host_busy_s=seen.state.get("host_busy_s"),
             host_cpus=seen.state.get("host_cpus"),
+            disk_used=seen.state.get("disk_used"),
             limits=pod.limits,
             memory=seen.memory(),
             time=seen.time(wall_s=ending.wall_s, limit_s=self._build.time_limit_s, paused_s=ending.paused_s),

@@ -25,7 +25,7 @@ from buildproof.units import duration
 
 TIME_LIMIT_S = 120.0
 _USER = "1000:1000"
-_LIMITS = Limits(memory=1 << 30, pids=256, cpus=2.0)
+_LIMITS = Limits(memory=1 << 30, pids=256, cpus=2.0, rlimits={"fsize": (1 << 30, 1 << 30)})
 _MOST_OUTPUT = 1 << 16
 
 

@@ -73,7 +73,6 @@ def limit_states(
         command="true",
         workdir="/buildproof/src",
         environment={},
-        user=None,
         limits=builder.limits,
         time_limit_s=60,
     )

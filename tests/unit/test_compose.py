@@ -65,7 +65,8 @@ services:
     mem_limit: 2g
     pids_limit: 0
     environment: [A=1, "B=x=y"]
-    x-buildproof: {target: linux-aarch64, glibc-baseline: "2.36", user-namespaces: true}
+    x-buildproof: {target: linux-aarch64, glibc-baseline: "2.36", user-namespaces: true,
+      root: it installs packages, writable-image: it installs packages}
 """
 
 
@@ -103,6 +104,7 @@ def test_every_key_of_a_builder_arrives(tmp_path: Path) -> None:
     assert (windows.target, windows.time_limit_s) == (Target.WINDOWS_X86_64, 1800)
     assert (windows.starts_in, windows.glibc_baseline) == ("example/wine", None)
     assert windows.user_namespaces is False
+    assert (windows.root, windows.writable_image) == (None, None)
     assert windows.toolchain == {"rust": "rustc --version"}
     assert (windows.profile, list(windows.profiles)) == ("guide", ["4g"])
     assert str(windows.place) == f"{tmp_path}/compose.yml:13:3"
@@ -117,6 +119,7 @@ def test_what_is_left_out_is_not_asked(tmp_path: Path) -> None:
     assert linux.limits == Limits(memory=2 << 30, memory_swap=-1, pids=-1)
     assert linux.environment == {"A": "1", "B": "x=y"}
     assert (linux.build, linux.user, linux.time_limit_s, linux.user_namespaces) == (None, None, None, True)
+    assert (linux.root, linux.writable_image) == ("it installs packages", "it installs packages")
     assert (linux.profile, linux.profiles, linux.toolchain, linux.glibc_baseline) == (
         "default",
         {},

@@ -185,6 +185,8 @@ windows
     GiB
 {target: linux-x86_64, user-namespaces: sometimes}
     5:42: …user-namespaces: must be true or false, not the text 'sometimes'
+{target: linux-x86_64, root: true}
+    5:42: …root: must be text, not true: put it in quotes
 {target: linux-x86_64, starts-in: 'a b'}
     5:42: …starts-in: 'a b' cannot be the name of an image
 """

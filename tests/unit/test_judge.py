@@ -701,3 +701,44 @@ def test_families_have_an_exit_code_of_their_own_and_the_projects_own_failures_c
 )
 def test_infrastructure_is_never_blamed_on_the_project(outcome: Outcome) -> None:
     assert outcome.family is Family.INFRASTRUCTURE
+
+
+OVER_DISK = replace(GOOD, disk_used=2 * GIB + 1, limits={"memory": limit(), "disk": limit(2 * GIB)})
+
+
+def test_a_build_that_was_stopped_for_its_disk_limit_says_how_much_it_took() -> None:
+    verdict = told_of(replace(OVER_DISK, exit_code=None, stopped=Stop.DISK_LIMIT, stopped_at_s=7.0))
+    assert (verdict.outcome, verdict.cause, verdict.grade) == (Outcome.NO_SPACE, "disk-limit", Grade.HARNESS)
+    assert verdict.summary.startswith("The build's files took 2 GiB, more than its disk limit of 2 GiB; it was stopped")
+    assert verdict.advice[0].startswith("Raise `disk-limit` above 2 GiB")
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_build_that_ended_above_its_disk_limit_before_it_was_stopped_is_no_better(exit_code: int) -> None:
+    verdict = told_of(replace(OVER_DISK, exit_code=exit_code))
+    assert (verdict.outcome, verdict.cause, verdict.grade) == (Outcome.NO_SPACE, "disk-limit", Grade.KERNEL)
+
+
+def test_what_fits_into_the_disk_limit_passes() -> None:
+    assert judge(replace(OVER_DISK, disk_used=2 * GIB), BUDGET).outcome is Outcome.PASSED
+    assert judge(replace(OVER_DISK, disk_used=None), BUDGET).outcome is Outcome.PASSED
+
+
+def test_a_file_that_grew_past_its_limit_is_named_with_who_wrote_it() -> None:
+    fsize = replace(limit(), requested=(MIB, MIB), effective=(MIB, MIB))
+    evidence = replace(
+        signalled(failed(), end(signal.SIGXFSZ, "ld")), limits={"memory": limit(), "ulimit fsize": fsize}
+    )
+    verdict = told_of(evidence)
+    assert (verdict.outcome, verdict.cause, verdict.grade) == (Outcome.NO_SPACE, "file-size-limit", Grade.KERNEL)
+    assert "was ended by SIGXFSZ: it made a file larger than 1 MiB" in verdict.summary
+    assert "ld" in str(verdict.culprit)
+
+
+@pytest.mark.parametrize("name", ["user", "capabilities", "no_new_privileges"])
+def test_nothing_is_run_in_a_box_that_is_not_shut(name: str) -> None:
+    evidence = replace(GOOD, limits={"memory": limit(), name: limit(1000, in_force=False)})
+    verdict = told_of(evidence)
+    assert (verdict.outcome, verdict.cause) == (Outcome.UNMEASURED, "limits-not-in-force")
+    assert "the box is not shut" in verdict.summary
+    assert name.replace("_", " ") in verdict.summary

@@ -296,3 +296,22 @@ def test_a_budget_of_the_machine_that_cannot_be_read_is_said(
     assert ran.exit_code == 4, ran.said
     assert words in ran.said
     assert "or `off`" in ran.said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--trust=none",), "--trust none needs the base branch"),
+        (("--trust=none", "--trusted-base=nowhere"), "nowhere: no such folder"),
+        (("--trusted-base=.",), "--trusted-base has no meaning at --trust full"),
+        (("--trust=limits", "--trusted-base=."), "the manifest lies in the base itself"),
+    ],
+)
+def test_a_level_of_trust_without_what_it_needs_is_one_message(
+    project: Project, arguments: tuple[str, ...], said: str
+) -> None:
+    (project.folder / ".git").mkdir()
+    ran = project.run("--collect-only", *arguments)
+    assert ran.exit_code == 4, ran.said
+    assert said in ran.said
+    assert "next: " in ran.said

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from buildproof.box import Box
 from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, Happening, RlimitRefused
 from buildproof.errors import EngineError, Trouble
 from buildproof.evidence import Stop
@@ -143,7 +144,7 @@ class Bench:
         monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: self.messages.now))
         fields: dict[str, Any] = {
             "build_id": "app-linux", "image": "builder", "probe_image": "probe", "command": "make",
-            "workdir": "/buildproof/src", "environment": {}, "user": None, "limits": Limits(memory=1 << 30),
+            "workdir": "/buildproof/src", "environment": {}, "limits": Limits(memory=1 << 30),
             "time_limit_s": 60.0,
         }  # fmt: skip
         pod_spec = PodSpec(**{**fields, **spec})
@@ -270,8 +271,30 @@ def test_both_containers_are_prepared_and_the_limits_read_back(bench: Bench) -> 
     assert limits == bench.pod.limits
     probe, _build = bench.engine.lines
     assert [json.loads(sent) for sent in probe.sent] == [
-        {"do": "watch", "container": "the-build"}, {"do": "limits"},
+        {"do": "watch", "container": "the-build", "disk_limit": None}, {"do": "limits"},
     ]  # fmt: skip
+
+
+def test_a_build_that_takes_more_of_the_disk_than_it_may_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, limits=Limits(memory=1 << 30, disk=1 << 20))
+    bench.say("probe", HELLO)
+    bench.say("probe", state(disk_used=1 << 20), at=101.0)
+    bench.say("probe", state(disk_used=(1 << 20) + 1), at=102.0)
+    bench.say("build-gone", at=102.5)
+    ending = bench.run()
+    assert (ending.stopped, ending.exit_code) == (Stop.DISK_LIMIT, None)
+    assert bench.engine.killed == ["the-build"]
+
+
+def test_the_rights_of_the_box_are_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    rights = {"Uid": "1000\t1000\t1000\t1000", "CapBnd": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "0"}
+    for body in (HELLO, {**LIMITS, "rights": rights}):
+        bench.say("probe", body)
+    bench.say("log", bench.pod._token.encode() + b"\n")
+    states = bench.pod.prepare()
+    in_force = {name: states[name].in_force for name in ("user", "capabilities", "no_new_privileges", "seccomp")}
+    assert in_force == {"user": True, "capabilities": True, "no_new_privileges": True, "seccomp": False}
 
 
 def test_an_rlimit_that_the_engine_refuses_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -586,7 +609,8 @@ def test_leaving_a_pod_hangs_up_and_removes_both_containers(bench: Bench) -> Non
     probe, build = bench.engine.specs
     assert build.pid_namespace_of == "c1"
     assert (probe.cap_drop, build.cap_add, build.network) == (("ALL",), (), "none")
-    assert build.scratch == ("/buildproof/src",)
+    assert build.scratch == ("/buildproof", "/tmp", "/var/tmp")
+    assert (build.user, build.cap_drop, build.read_only) == ("1000:1000", ("ALL",), True)
 
 
 def test_a_gate_that_died_before_its_command_leaves_nothing_proved(bench: Bench) -> None:
@@ -627,9 +651,11 @@ def test_a_gate_that_ended_for_a_known_reason_is_not_called_killed(
 def test_only_a_builder_that_says_so_gets_a_seccomp_profile_of_ours(
     monkeypatch: pytest.MonkeyPatch, allowed: bool
 ) -> None:
-    bench = Bench(monkeypatch, user_namespaces=allowed)
+    bench = Bench(monkeypatch, box=Box(user_namespaces=allowed))
     bench.pod._create_build()
-    profiles = [json.loads(option.removeprefix("seccomp=")) for option in bench.engine.specs[-1].security]
+    security = bench.engine.specs[-1].security
+    assert "no-new-privileges" in security
+    profiles = [json.loads(option.removeprefix("seccomp=")) for option in security if "seccomp" in option]
     rules = [rule for profile in profiles for rule in profile["syscalls"]]
     refused = {name for rule in rules if "args" not in rule for name in rule["names"]}
     assert bool(profiles) is allowed

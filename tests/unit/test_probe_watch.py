@@ -190,7 +190,16 @@ def test_a_container_that_is_not_there_is_not_found(monkeypatch: pytest.MonkeyPa
     watch.obey({"do": "watch", "container": "0123abcd"})
     watch.obey({"do": "limits"})
     assert events == [
-        {"event": "limits", "found": False, "cgroup_version": None, "cgroup": None, "rlimits": None, "mounts": []}
+        {
+            "event": "limits",
+            "found": False,
+            "cgroup_version": None,
+            "cgroup": None,
+            "rlimits": None,
+            "rights": None,
+            "mounts": [],
+            "disk_limit": None,
+        }
     ]
 
 

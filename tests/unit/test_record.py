@@ -60,6 +60,7 @@ EVIDENCE = Evidence(
     host_swapped=4096,
     host_busy_s=12.5,
     host_cpus=2,
+    disk_used=1 << 20,
     limits={
         "memory": LimitState(requested=6 << 30, effective=6 << 30, in_force=True),
         "cpus": LimitState(requested=2.0, effective=1.5, in_force=False, why="the kernel's value differs"),

@@ -21,7 +21,11 @@ PLACE = Place(Path("buildproof.toml"), 1)
 COMMAND = "cargo build --release && echo \"it's $HOME\" > 'a b'"
 
 
-def build(limits: Limits | None = None, *, fetch: str | None = None, user: str | None = None) -> Build:
+ASIDE = "mkdir -p /buildproof/home /buildproof/cache/files && chown -R 1000:1000 /buildproof && "
+DROP = "exec setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs --bounding-set=-all /bin/sh -c "
+
+
+def build(limits: Limits | None = None, *, fetch: str | None = None, root: str | None = None) -> Build:
     spec = BuildSpec(
         builder="linux",
         command=COMMAND,
@@ -50,7 +54,8 @@ def build(limits: Limits | None = None, *, fetch: str | None = None, user: str |
         build=None,
         limits=limits or Limits(),
         environment={},
-        user=user,
+        user=None,
+        root=root,
         time_limit_s=None,
         starts_in=None,
         glibc_baseline=None,
@@ -86,11 +91,16 @@ def words(build: Build, origin: Path, environment: Mapping[str, str] | None = No
 
 
 def test_what_is_pasted_is_one_command_with_the_builds_own_words(origin: Path) -> None:
-    assert words(build(), origin) == [
-        "docker", "run", "--rm", "-it",
-        "-v", f"{origin}:/mnt/source:ro", "-w", "/buildproof/src", "builder:1",
+    assert words(build(root="it installs packages"), origin) == [
+        "docker", "run", "--rm", "-it", "--pids-limit=4096", "--ulimit=fsize=17179869184:17179869184",
+        "--user", "0:0", "-v", f"{origin}:/mnt/source:ro", "-w", "/buildproof/src", "builder:1",
         "/bin/sh", "-c", f"cp -a /mnt/source/. . && {COMMAND}",
     ]  # fmt: skip
+
+
+def test_by_hand_too_the_build_runs_as_an_ordinary_user_with_no_rights(origin: Path) -> None:
+    script = words(build(), origin)[-1]
+    assert script == f"cp -a /mnt/source/. . && {ASIDE}{DROP}{shlex.quote(COMMAND)}"
 
 
 def test_the_environment_arrives_unchanged(origin: Path) -> None:
@@ -112,7 +122,7 @@ def test_every_limit_is_given(origin: Path) -> None:
         rlimits={"memlock": (-1, -1), "nofile": (1024, 65536)},
         tmpfs={"/tmp": "size=64m", "/run": ""},
     )
-    found = words(build(limits, user="1000:1000"), origin)
+    found = words(build(limits), origin)
     assert found[4 : found.index("-v")] == [
         "--memory=6442450944",
         "--memory-swap=8589934592",
@@ -121,12 +131,13 @@ def test_every_limit_is_given(origin: Path) -> None:
         "--pids-limit=4096",
         "--memory-swappiness=10",
         "--oom-kill-disable",
+        "--ulimit=fsize=17179869184:17179869184",
         "--ulimit=memlock=-1:-1",
         "--ulimit=nofile=1024:65536",
         "--tmpfs=/tmp:size=64m",
         "--tmpfs=/run",
         "--user",
-        "1000:1000",
+        "0:0",
     ]
 
 
@@ -147,7 +158,8 @@ def test_a_limit_of_zero_is_a_limit_and_one_not_asked_for_is_none(origin: Path) 
 def test_the_steps_come_in_the_order_of_a_run_and_only_the_build_is_limited(
     origin: Path, fetch: str | None, space: int | None, script: str
 ) -> None:
-    assert words(build(Limits(address_space=space), fetch=fetch), origin)[-1] == script
+    found = words(build(Limits(address_space=space), fetch=fetch, root="it installs packages"), origin)
+    assert found[-1] == script
 
 
 def test_a_builder_that_may_make_namespaces_may_make_them_by_hand_too(origin: Path) -> None:

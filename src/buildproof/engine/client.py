@@ -207,6 +207,7 @@ class Engine:
             cap_add=list(spec.cap_add) or None,
             cap_drop=list(spec.cap_drop) or None,
             security_opt=list(spec.security) or None,
+            read_only=spec.read_only,
             mem_limit=limits.memory,
             memswap_limit=limits.memory_swap,
             # cgroup v2 has neither: Docker leaves them out by itself, crun refuses to start a container that asks.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from buildproof.box import Box
 from buildproof.limits import Limits
 from buildproof.ownership import LONGEST_S
 
@@ -42,6 +43,19 @@ class ContainerSpec:
     lasts_s: float = LONGEST_S
     shared: bool = False
     keep_log: bool = False
+    read_only: bool = False  # the image's own files; volumes and tmpfs are what they are
+
+    def in_box(self, box: Box) -> ContainerSpec:
+        """This container with the rights of a box and no others."""
+        return replace(
+            self,
+            user=box.user,
+            cap_drop=("ALL",),
+            cap_add=box.cap_add,
+            security=box.security,
+            read_only=box.read_only,
+            scratch=(*self.scratch, *box.scratch(self.limits.tmpfs)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

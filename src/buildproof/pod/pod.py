@@ -14,10 +14,12 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from buildproof import labels
+from buildproof.box import folders, rights_in_force
 from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, Happening, RlimitRefused, Witness
 from buildproof.errors import EngineError, Trouble
 from buildproof.evidence import Stop
 from buildproof.in_force import compare
+from buildproof.layout import CACHE, CACHE_VOLUME, HOME, SOURCE, WORK
 from buildproof.limits import LimitState
 from buildproof.logs import Log
 from buildproof.observation import Observation
@@ -26,7 +28,6 @@ from buildproof.pod.gate import gate_argv
 from buildproof.pod.heartbeat import Heartbeat
 from buildproof.pod.outsiders import Outsiders, removal_told
 from buildproof.pod.probe import probe_spec, put_probe
-from buildproof.pod.seccomp import namespaces_allowed
 from buildproof.pod.spec import Ending, PodSpec
 from buildproof.pod.stopwatch import Stopwatch
 from buildproof.timeline import Timeline
@@ -84,27 +85,28 @@ class Pod:
         deadline_s = spec.time_limit_s + patient(PROBE_DEADLINE_GRACE_S)
         self._probe = self._engine.create(probe_spec(spec.probe_image, deadline_s=deadline_s, marks=marks))
         put_probe(self._engine, self._probe)
-        self._build = self._create_build()
+        self._create_build()
 
-    def _create_build(self) -> str:
+    def _create_build(self) -> None:
         spec = self._spec
         granted = {name: pair for name, pair in spec.limits.rlimits.items() if name not in self._refused}
-        return self._engine.create(
+        self._build = self._engine.create(
             ContainerSpec(
                 image=spec.image,
                 argv=gate_argv(spec.command, token=self._token, address_space=spec.limits.address_space),
                 environment=spec.environment,
                 labels=labels.of("build", build=spec.build_id),
                 workdir=spec.workdir,
-                user=spec.user,
                 limits=replace(spec.limits, rlimits=granted),
                 pid_namespace_of=self._probe,
-                security=(namespaces_allowed(),) if spec.user_namespaces else (),
                 volumes=spec.volumes,
-                scratch=(spec.workdir,),
                 stdin=True,
-            )
+            ).in_box(spec.box)
         )
+        names = [SOURCE.name, HOME.name]
+        if str(CACHE_VOLUME) not in (point for point, _ in spec.volumes.values()):
+            names += [CACHE_VOLUME.name, str(CACHE.relative_to(WORK))]
+        self._engine.put(self._build, str(WORK), folders(spec.box.owner, *names))
 
     def _remove(self) -> None:
         self._timeline.close()
@@ -159,7 +161,7 @@ class Pod:
         self._expect(lambda: self.observation.hello is not None, patient(HELLO_S), "the probe did not report")
         self._start_build()
         self._expect(lambda: self._gate_reached, patient(GATE_S), "the build container did not reach its gate")
-        self._tell_probe(do="watch", container=self._build)
+        self._tell_probe(do="watch", container=self._build, disk_limit=self._spec.limits.disk)
         self._tell_probe(do="limits")
         self._expect(
             lambda: self.observation.limits is not None, patient(HELLO_S), "the probe did not report the limits"
@@ -173,6 +175,7 @@ class Pod:
             )
         host_swap = (self.observation.hello or {}).get("host_swap")
         self.limits = compare(self._spec.limits, report, host_swap=host_swap, refused=self._refused)
+        self.limits |= rights_in_force(self._spec.box, report.get("rights"))
         return self.limits
 
     def _start_build(self) -> None:
@@ -192,7 +195,7 @@ class Pod:
                     raise
                 self._refused |= dict.fromkeys(left_out, f"the engine may not set it here ({error.reason})")
                 self._engine.remove(self._build)
-                self._build = self._create_build()
+                self._create_build()
             else:
                 self._build_line = attachment
                 self._read_in_background(attachment, self._read_build)
@@ -385,6 +388,8 @@ class Pod:
                 self.on_progress(self.observation, now - began)
             if ending is not None and now >= ending:
                 return None
+            if self.observation.is_over_disk(self._spec.limits.disk):
+                return self._stop_at(Stop.DISK_LIMIT)
             if running_s >= limit_s:
                 return self._stop_at(Stop.TIME_LIMIT)
             is_quiet = self._messages.empty() and not watch.is_catching_up(now)

@@ -15,7 +15,7 @@ _CPU_SHARES = 8192  # a build that takes every CPU must not keep the probe from 
 
 
 def probe_spec(image: str, *, deadline_s: float, marks: dict[str, str] | None = None) -> ContainerSpec:
-    """The probe's container: a lease on its stdin, the host's cgroups read-only, and three capabilities."""
+    """The probe's container: a lease on its stdin, the host's cgroups read-only, and four capabilities."""
     return ContainerSpec(
         image=image,
         argv=("python3", "-B", "-s", "-m", "probe", str(deadline_s)),
@@ -25,7 +25,7 @@ def probe_spec(image: str, *, deadline_s: float, marks: dict[str, str] | None = 
         host_cgroup_namespace=True,
         cpu_shares=_CPU_SHARES,
         cap_drop=("ALL",),
-        cap_add=("SYS_PACCT", "SYS_PTRACE", "SETUID"),
+        cap_add=("SYS_PACCT", "SYS_PTRACE", "SETUID", "DAC_READ_SEARCH"),
         security=("no-new-privileges",),
         binds={"/sys/fs/cgroup": "/buildproof/cgroup"},
         stdin=True,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from buildproof.box import Box
 from buildproof.evidence import Stop
 from buildproof.limits import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
 class PodSpec:
-    """What to run, in an empty `workdir` of its own. `volumes` as in ContainerSpec; times are seconds."""
+    """What to run, and in which box. `volumes` as in ContainerSpec; times are seconds."""
 
     build_id: str
     image: str
@@ -18,12 +19,11 @@ class PodSpec:
     command: str
     workdir: str
     environment: dict[str, str]
-    user: str | None
     limits: Limits
     time_limit_s: float
     silent_limit_s: float | None = None
     volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
-    user_namespaces: bool = False
+    box: Box = field(default_factory=Box)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,6 +94,7 @@ class Status:
     rss: int = 0
 
 
+_RIGHTS = {"Uid", "CapBnd", "NoNewPrivs", "Seccomp"}
 _STATUS_SIZES = {b"VmPeak": "peak_address_space", b"VmHWM": "peak_rss", b"VmRSS": "rss"}
 
 
@@ -113,6 +114,13 @@ def status_of(raw: bytes) -> Status:
             if key == b"VmRSS":
                 break
     return Status(comm=comm, ppid=ppid, is_over=is_over, **sizes)
+
+
+def rights_of(pid: int) -> dict[str, str] | None:
+    """The rows of a /proc/<pid>/status text, proc_pid_status(5), that say what a process may do."""
+    raw = _read(f"/proc/{pid}/status", 4096)
+    rows = (line.partition(":") for line in raw.decode("ascii", "replace").splitlines()) if raw else ()
+    return {name: value.strip() for name, _, value in rows if name in _RIGHTS} or None
 
 
 def mapped_files(raw: bytes) -> dict[str, int]:

@@ -41,6 +41,11 @@ class Mount:
                 "min_free_at_s": self.min_free_at_s, "min_free_inodes": self.min_free_inodes}  # fmt: skip
 
 
+def all_points(mounts: str) -> list[str]:
+    """The mount points of a /proc/<pid>/mounts text."""
+    return [_ESCAPE.sub(lambda match: chr(int(match[1], 8)), line.split(" ")[1]) for line in mounts.splitlines()]
+
+
 def writable_mounts(mounts: str) -> list[Mount]:
     """The mounts of a /proc/<pid>/mounts text (format: fstab(5), octal escapes) that a build can fill."""
     found = []
@@ -62,11 +67,25 @@ class Watch:
         self._root = f"/proc/{pid}/root"
         self._next_disk = 0.0
         self.mounts: list[Mount] = []
+        self.others: list[str] = []
         try:
             with open(f"/proc/{pid}/mounts", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
-                self.mounts = writable_mounts(file.read())
+                text = file.read()
         except OSError:
             return
+        self.mounts = writable_mounts(text)
+        self.others = [point for point in all_points(text) if point not in self.disks]
+
+    @property
+    def disks(self) -> list[str]:
+        """The mount points that are no memory; the image's own root, where it is writable, is not the build's alone."""
+        return [mount.point for mount in self.mounts if mount.kind != "tmpfs" and mount.point != "/"]
+
+    @property
+    def free_on_disks(self) -> int | None:
+        """The least that is free on one of them, as last sampled: bytes."""
+        known = [mount.free for mount in self.mounts if mount.point in self.disks and mount.free is not None]
+        return min(known, default=None)
 
     def sample(self, now_s: float, *, thorough: bool = False) -> None:
         """Take the minimum over time; `thorough` asks the disks too, whenever they were asked last."""

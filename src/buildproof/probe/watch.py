@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from . import cgroup, host, space
+from . import cgroup, host, space, usage
 from .accounting import Journal, Record
 from .clues import Clues, worth_noting
 from .ends import Ends, as_met, forebear
 from .memory import IDLE_S, SPARSE_S, Sampler
-from .processes import Census, Seen
+from .processes import Census, Seen, rights_of
 
 COUNTERS_EVERY_S = 0.25
 CENSUS_EVERY_S = 0.25
@@ -39,8 +39,10 @@ class Watch:
         self._cgroup: cgroup.Cgroup | None = None
         self._memory: Sampler | None = None
         self._space: space.Watch | None = None
+        self._usage: usage.Usage | None = None
         self._clues: Clues | None = None
         self._container = ""
+        self._disk_limit: int | None = None
         self._gate_pid = 0  # the shell that holds the build back, and waits for its end
         self._began: float | None = None
         self._ended = False
@@ -67,7 +69,8 @@ class Watch:
         """Do what the client asks: name the container, read its limits, start the clock, tell how it stands."""
         match command.get("do"):
             case "watch":
-                self._container = str(command["container"])
+                self._container, limit = str(command["container"]), command.get("disk_limit")
+                self._disk_limit = limit if isinstance(limit, int) else None
             case "limits":
                 self._report_limits()
             case "go":
@@ -100,6 +103,7 @@ class Watch:
         if self._space is None and self._gate_pid:
             self._space = space.Watch(self._gate_pid)
             self._space.sample(0.0, thorough=True)
+            self._usage = self._watch_disks(self._space)
         try:
             rlimits = Path(f"/proc/{self._gate_pid}/limits").read_text("ascii")
         except OSError:
@@ -110,8 +114,15 @@ class Watch:
             cgroup_version=self._cgroup.version if self._cgroup else None,
             cgroup=self._cgroup.limits() if self._cgroup else None,
             rlimits=rlimits,
+            rights=rights_of(self._gate_pid),
             mounts=[mount.facts() for mount in self._space.mounts] if self._space else [],
+            disk_limit=self._usage.limit if self._usage else None,
         )
+
+    def _watch_disks(self, mounts: space.Watch) -> usage.Usage | None:
+        if self._disk_limit is None or not mounts.disks:
+            return None
+        return usage.Usage(f"/proc/{self._gate_pid}/root", mounts.disks, mounts.others, self._disk_limit)
 
     def _start(self) -> None:
         if self._journal:
@@ -152,6 +163,8 @@ class Watch:
         self._peak_pids = max(self._peak_pids, len(self._census.alive) - 1)
         if self._space:
             self._space.sample(at_s)
+        if self._space and self._usage and self._usage.tick(at_s, self._space.free_on_disks, self._census.alive):
+            self._sum_up(final=False, command=None)
         if self._is_due("counters", now, COUNTERS_EVERY_S):
             self._read_counters()
         if command is not None or self._is_over(at_s):
@@ -233,6 +246,8 @@ class Watch:
         if self._space and self._began is not None:
             at_s = time.monotonic() - self._began
             self._space.sample(at_s, thorough=True)
+            if self._usage:
+                self._usage.finish(at_s, self._space.free_on_disks, list(self._census.alive))
             self._account(at_s)  # what ended meanwhile: orphans of the command die right behind it
         self._ends.tell_the_last()
         self._sum_up(final=True, command=command)
@@ -267,6 +282,7 @@ class Watch:
             top=[seen.facts() for seen in self._census.top() if seen.pid != self._gate_pid],
             leftover=[seen.facts() for seen in leftover],
             space=[mount.facts() for mount in self._space.mounts] if self._space else [],
+            disk_used=self._usage.used if self._usage else None,
             clocks=self._clocks.facts(),
             host_swapped=_since(host.swapped(), self._swapped_at_start),
             host_busy_s=_since(host.busy_s(), self._busy_at_start_s),

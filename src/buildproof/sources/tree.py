@@ -47,26 +47,34 @@ class SourceTree:
             total.update(f"{entry.name}\0{entry.info.mode:o}\0{entry.digest}\n".encode("utf-8", "surrogateescape"))
         return total.hexdigest()
 
-    def tar(self) -> IO[bytes]:
-        """The tree as an uncompressed tar in an unnamed temporary file, to be closed by the caller."""
+    def tar(self, owner: tuple[int, int] = (0, 0)) -> IO[bytes]:
+        """The tree as an uncompressed tar in an unnamed temporary file, to be closed by the caller.
+
+        All of it belongs to the user and group `owner`.
+        """
         file = tempfile.TemporaryFile()  # noqa: SIM115 (handed to the caller)
         with tarfile.open(fileobj=file, mode="w") as out:
             if self.origin.is_dir():
                 for entry in self.entries:
-                    _add(out, entry)
+                    _add(out, entry, owner)
             else:
                 for info, content in _members(self.origin):
-                    out.addfile(info, content)
+                    out.addfile(_owned(info, owner), content)
         file.seek(0)
         return file
 
 
-def _add(out: tarfile.TarFile, entry: Entry) -> None:
-    if entry.origin and entry.info.isreg():
+def _add(out: tarfile.TarFile, entry: Entry, owner: tuple[int, int]) -> None:
+    info = _owned(entry.info, owner)
+    if entry.origin and info.isreg():
         with entry.origin.open("rb") as content:
-            out.addfile(entry.info, content)
+            out.addfile(info, content)
     else:
-        out.addfile(entry.info)
+        out.addfile(info)
+
+
+def _owned(info: tarfile.TarInfo, owner: tuple[int, int]) -> tarfile.TarInfo:
+    return info.replace(uid=owner[0], gid=owner[1], deep=False)
 
 
 def open_source(source: Source, *, ca_bundle: Path | None, where: Place) -> SourceTree:

@@ -88,11 +88,17 @@ def _unfinished(case: Case) -> str | None:
     evidence = case.evidence
     if evidence.stopped is None:
         return None
-    reason = {Stop.TIME_LIMIT: "at its time limit", Stop.SILENT: "for its silence"}.get(evidence.stopped, "early")
+    reason = {
+        Stop.TIME_LIMIT: "at its time limit",
+        Stop.SILENT: "for its silence",
+        Stop.DISK_LIMIT: "at its disk limit",
+    }.get(evidence.stopped, "early")
     return f"the build was ended {reason}, {duration(evidence.stopped_at_s)} in"
 
 
 def _builds(case: Case) -> Decision:
+    if case.verdict.cause == "disk-limit":
+        return _broken(case.verdict.summary)
     if unfinished := _unfinished(case):
         return _undecided(unfinished)
     verdict, code = case.verdict, case.evidence.exit_code

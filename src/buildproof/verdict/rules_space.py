@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from buildproof.evidence import Evidence, Grade
+from buildproof.evidence import Evidence, Grade, Stop
 from buildproof.limits import show_limit
-from buildproof.units import size
+from buildproof.units import duration, size
 from buildproof.verdict.case import Budget, signalled_by
 from buildproof.verdict.clues import (
     exit_status,
@@ -19,9 +19,47 @@ from buildproof.verdict.clues import (
     quoted,
     ranked,
 )
+from buildproof.verdict.culprit import named
 from buildproof.verdict.origin import first_named, origin, said
 from buildproof.verdict.outcomes import Clue, Outcome, Verdict
 from buildproof.verdict.rules_project import CRASH_SIGNALS
+
+
+def disk_limit(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """The build's files took more of the disk than its box allows; it may have ended before it could be stopped."""
+    limit, used = evidence.limits.get("disk"), evidence.disk_used
+    if limit is None or used is None or not isinstance(limit.requested, int) or used <= limit.requested:
+        return None
+    bound, stopped = size(limit.requested), evidence.stopped is Stop.DISK_LIMIT
+    when = f"; it was stopped {duration(evidence.stopped_at_s)} in" if stopped else ""
+    counted = Clue(grade=Grade.KERNEL, text=f"stat(2): {size(used)} in its files, removed but open ones among them")
+    stop = Clue(grade=Grade.HARNESS, text=f"the harness stopped it above {bound}") if stopped else None
+    return Verdict(
+        outcome=Outcome.NO_SPACE,
+        cause="disk-limit",
+        grade=Grade.HARNESS if stopped else Grade.KERNEL,
+        summary=f"The build's files took {size(used)}, more than its disk limit of {bound}{when}.",
+        evidence=ranked((stop, counted, exit_status(evidence))),
+        advice=(f"Raise `disk-limit` above {size(used)}, or have the build remove what it no longer needs.",),
+    )
+
+
+def file_size(evidence: Evidence, _budget: Budget) -> Verdict | None:
+    """The build failed, and the kernel ended a process of it for a file that grew too large: SIGXFSZ, setrlimit(2)."""
+    ended, limit = signalled_by(evidence, signal.SIGXFSZ), evidence.limits.get("ulimit fsize")
+    if not ended or evidence.exit_code == 0:
+        return None
+    bound = limit.effective if limit and isinstance(limit.effective, tuple) else None
+    told = size(bound[0]) if bound else "its limit"
+    return Verdict(
+        outcome=Outcome.NO_SPACE,
+        cause="file-size-limit",
+        grade=Grade.KERNEL,
+        summary=f"{named(ended[0])} was ended by SIGXFSZ: it made a file larger than {told}.",
+        culprit=named(ended[0]),
+        evidence=ranked((failure(origin(evidence)), exit_status(evidence))),
+        advice=(f"Raise `ulimits: {{fsize: …}}` above {told}, or find out why so large a file is written.",),
+    )
 
 
 def no_space(evidence: Evidence, _budget: Budget) -> Verdict | None:

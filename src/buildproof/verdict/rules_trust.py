@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildproof.box import RIGHTS
 from buildproof.evidence import Evidence, Grade, Stop
 from buildproof.limits import show_limit
 from buildproof.units import duration, size
@@ -15,7 +16,16 @@ _SWAPPED_WORTH_TELLING = 256 << 20  # bytes to and from the host's swap: less is
 
 
 def limits_unmet(evidence: Evidence) -> str | None:
-    """Why the measurement cannot be trusted: the memory limit that was asked for is not in force."""
+    """Why nothing may be run, or nothing be proved: the box or the memory limit that was asked for is not in force."""
+    for name in RIGHTS:
+        right = evidence.limits.get(name)
+        if right is not None and not right.in_force:
+            word, asked, got = (
+                name.replace("_", " "),
+                show_limit(name, right.requested),
+                show_limit(name, right.effective),
+            )
+            return f"the box is not shut, {word} should be {asked} and is {got}"
     memory = evidence.limits.get("memory")
     if memory is None or memory.in_force:
         return None
