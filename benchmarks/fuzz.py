@@ -1,6 +1,6 @@
 """Fuzz the rules for artifacts for as long as you like: no crash, no file over two seconds, no memory over 500 MB.
 
-    .venv/bin/python benchmarks/fuzz.py --seconds 3600 [--corpus FOLDER ...] [--keep FOLDER]
+    .venv/bin/python benchmarks/fuzz.py --seconds 3600 [--what packages] [--corpus FOLDER ...] [--keep FOLDER]
 
 Starts from the seeds of the unit tests, from what compilers made for them, and from the executables in `--corpus`. A
 mutant that gets an answer that was never heard before becomes a seed. What breaks something is kept in `--keep`, and
@@ -25,6 +25,7 @@ from tests.unit.binaries import elf_seeds, pe_seeds
 from tests.unit.binaries_built import RECIPES, built
 from tests.unit.binaries_damage import Damage, Seed
 from tests.unit.binaries_fuzz import MOST_KEPT, FoundError, Fuzzer
+from tests.unit.bundles_fuzz import PackageFuzzer, package_seeds
 
 from buildproof.targets import Format
 
@@ -51,6 +52,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--seconds", type=float, default=60.0)
     options.add_argument("--corpus", type=Path, action="append", default=[])
+    options.add_argument("--what", choices=("all", "executables", "packages"), default="all")
     options.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "buildproof-fuzz")
     options.add_argument("--seed", default=str(time.time_ns()), help="of the dice: the same run again")
     chosen = options.parse_args()
@@ -61,9 +63,14 @@ def main() -> int:
     }
     with tempfile.TemporaryDirectory() as name:
         dice = random.Random(chosen.seed)  # noqa: S311
-        fuzzers = [
-            Fuzzer(Path(name) / kind, seeds_of(kind, chosen.corpus, Path(name)), damages[kind], dice) for kind in Format
-        ]
+        fuzzers: list[Fuzzer] = []
+        if chosen.what in ("all", "executables"):
+            fuzzers += [
+                Fuzzer(Path(name) / kind, seeds_of(kind, chosen.corpus, Path(name)), damages[kind], dice)
+                for kind in Format
+            ]
+        if chosen.what in ("all", "packages"):
+            fuzzers.append(PackageFuzzer(Path(name) / "package", package_seeds(Path(name)), [], dice))
         return _run(fuzzers, chosen.seconds, chosen.keep)
 
 

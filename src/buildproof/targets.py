@@ -21,6 +21,7 @@ class Kind(StrEnum):
     PROGRAM = "program"  # a user starts it
     LIBRARY = "library"  # a DLL or shared object, loaded into a program
     INSTALLER = "installer"  # a program that carries what it installs
+    OBJECT = "object"  # what a compiler makes for a linker, not linked yet
 
 
 class Machine(StrEnum):

@@ -16,10 +16,11 @@ from tests.unit.binaries_pe import minimal_pe
 
 from buildproof.artifacts import RULES, Expectation, examine
 from buildproof.artifacts.rule import Aspect
+from buildproof.bundles import RULES as PACKAGES
 from buildproof.evidence import Artifact, CheckStatus
 from buildproof.targets import Format, Machine, Target
 
-STRUCTURE = {rule.id for rules in RULES.values() for rule in rules if rule.aspect is Aspect.STRUCTURE}
+STRUCTURE = {rule.id for rules in (*RULES.values(), PACKAGES) for rule in rules if rule.aspect is Aspect.STRUCTURE}
 
 
 def judge(directory: Path, data: bytes, expected: Target | Expectation) -> Artifact:

@@ -74,20 +74,23 @@ class Fuzzer:
         """One mutant. Raises FoundError where judging it raises, or takes too long."""
         seed = self.dice.choice(self.seeds)
         data = self._mutant(seed)
-        self.path.write_bytes(data)
         started = time.process_time()
         try:
-            artifact = examine(self.path, self._expectation(seed), seed.name)
+            artifacts = self._judge(seed, data)
         except Exception as error:
             raise FoundError(f"{type(error).__name__}: {error}", data) from error
         took = time.process_time() - started
         self.slowest = max(self.slowest, took)
         if took > LONGEST:
             raise FoundError(f"{took:.1f} s", data)
-        self.rejected += bool(damaged(artifact))
-        if self._new(artifact) and data and self.kept + len(data) < MOST_KEPT:
+        self.rejected += any(damaged(artifact) for artifact in artifacts)
+        if self._new(artifacts) and data and self.kept + len(data) < MOST_KEPT:
             self.kept += len(data)
             self.seeds.append(Seed(seed.name, data, seed.target))
+
+    def _judge(self, seed: Seed, data: bytes) -> tuple[Artifact, ...]:
+        self.path.write_bytes(data)
+        return (examine(self.path, self._expectation(seed), seed.name),)
 
     def _mutant(self, seed: Seed) -> bytes:
         chosen: Callable[[bytes], bytes | None] = lambda data: mutant(data, self.dice)  # noqa: E731
@@ -114,8 +117,9 @@ class Fuzzer:
             target=seed.target, glibc="2.17", windows="7", hardening=Hardening.STRICT, symbols=Symbols.STRIPPED
         )
 
-    def _new(self, artifact: Artifact) -> bool:
-        said = {(check.id, check.status.value, _NUMBER.sub("N", check.message)[:48]) for check in artifact.checks}
+    def _new(self, artifacts: tuple[Artifact, ...]) -> bool:
+        checks = [check for artifact in artifacts for check in artifact.checks]
+        said = {(check.id, check.status.value, _NUMBER.sub("N", check.message)[:48]) for check in checks}
         new = not said <= self.answers
         self.answers |= said
         return new

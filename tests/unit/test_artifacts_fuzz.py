@@ -14,6 +14,7 @@ from tests.unit.binaries import elf_seeds, failing, judge, pe_seeds
 from tests.unit.binaries_damage import Seed
 from tests.unit.binaries_elf import Elf
 from tests.unit.binaries_fuzz import LONGEST, Fuzzer
+from tests.unit.bundles_fuzz import PackageFuzzer, package_seeds
 
 from buildproof.targets import Format
 
@@ -30,6 +31,21 @@ def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path, rounds: Callable[
         seeds=[seed],
         damages=binaries_pe_damage.DAMAGES if windows else binaries_elf_damage.DAMAGES,
         dice=random.Random(f"buildproof {seed.name}"),  # noqa: S311
+    )
+    for _ in range(mutants):
+        fuzzer.step()
+    assert fuzzer.rejected > mutants // 4
+    assert len(fuzzer.seeds) > mutants // 40, "no answer was new: the mutants damage nothing"
+
+
+@pytest.mark.fuzz
+def test_no_damage_of_a_package_raises_or_hangs(tmp_path: Path, rounds: Callable[[int], int]) -> None:
+    mutants = rounds(4000)
+    fuzzer = PackageFuzzer(
+        path=tmp_path / "mutant",
+        seeds=package_seeds(tmp_path),
+        damages=[],
+        dice=random.Random("buildproof packages"),  # noqa: S311
     )
     for _ in range(mutants):
         fuzzer.step()

@@ -197,7 +197,7 @@ def test_an_rpm_whose_digest_is_another_says_which(tmp_path: Path) -> None:
     [
         (newc("a", b"x"), "the archive ends after 0 of 6 bytes"),
         (newc("a", b"x")[:-4], "a has 1 bytes, of which 0 are there"),
-        (b"070701" + b"-0000001" * 13, "has b'-0000001' for a number"),
+        (b"070701" + b"-0000001" * 13, "numbers that are not hexadecimal: b'-0000001"),
         (b"070707" + bytes(110), "there is no cpio entry at 0x0"),
         (b"070701" + b"00000000" * 11 + b"ffffffff" + b"00000000", "a name of 4294967295 bytes"),
         (newc("a", bytes(5000), stat.S_IFLNK), "a is a link with a target of 5000 bytes"),

@@ -104,7 +104,10 @@ def test_a_source_that_cannot_be_used_is_an_error_in_its_line(tmp_path: Path, so
             "build.size-limit: 'much' is not a size: write a number with b, k, m or g, such as 512m",
         ),
         ("libraries = [1]", "build.libraries: must be text, not the number 1: put it in quotes"),
-        ('kinds = { "x" = "setup" }', "build.kinds.x: 'setup' is unknown; known here: program, library, installer"),
+        (
+            'kinds = { "x" = "setup" }',
+            "build.kinds.x: 'setup' is unknown; known here: program, library, installer, object",
+        ),
         ('kinds = { "y" = "installer" }', "build.kinds.y: 'y' is none of 'artifacts'"),
         ('contains = "a"', "build.contains: must be a list, not the text 'a'"),
         ('tear = "gate"', "build: unknown key 'tear', did you mean 'tier'?"),

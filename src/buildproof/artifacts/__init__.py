@@ -5,8 +5,8 @@ their ids is told in `rule`. What a rule needs to know of a file is read by `pe.
 is one small function over facts.
 """
 
-from buildproof.artifacts.examination import RULES, examine
+from buildproof.artifacts.examination import OBJECT_RULES, RULES, examine
 from buildproof.artifacts.expectation import Expectation
 from buildproof.targets import Kind
 
-__all__ = ["RULES", "Expectation", "Kind", "examine"]
+__all__ = ["OBJECT_RULES", "RULES", "Expectation", "Kind", "examine"]

@@ -9,17 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from buildproof.artifacts import elf, file, pe
+from buildproof.artifacts import coff, elf, file, pe
 from buildproof.artifacts.content import Content, holes_of, read_through
+from buildproof.artifacts.elf import objects
 from buildproof.artifacts.expectation import Expectation
 from buildproof.artifacts.file import Candidate
 from buildproof.artifacts.reader import Reader
 from buildproof.artifacts.rule import Aspect, Rule, judge
 from buildproof.evidence import Artifact, Check, CheckStatus
-from buildproof.targets import Format
+from buildproof.targets import Format, Kind
 
 RULES: dict[Format | None, tuple[Rule[Any], ...]] = {None: file.RULES, Format.PE: pe.RULES, Format.ELF: elf.RULES}
 """Every rule: those for any file under None, then each format's own, in the order in which they are asked."""
+
+OBJECT_RULES: dict[Format, tuple[Rule[Any], ...]] = {Format.PE: coff.RULES, Format.ELF: objects.RULES}
+"""The rules for objects, which are asked in place of their format's."""
 
 _HEAD = 512
 
@@ -72,6 +76,9 @@ def _checks(opened: BinaryIO, content: Content, expected: Expectation) -> tuple[
         if len(mapped) != content.size:
             raise OSError(f"it changed while it was read, from {content.size} to {len(mapped)} bytes")
         reader = Reader(mapped)
+        if expected.kind is Kind.OBJECT:
+            subject: Any = coff.CoffObject if expected.target.binary_format is Format.PE else elf.ElfImage
+            return checks + judge(OBJECT_RULES[expected.target.binary_format], subject(reader, content, expected))
         if expected.target.binary_format is Format.PE:
             return checks + judge(pe.RULES, pe.PeImage(reader, content, expected))
         return checks + judge(elf.RULES, elf.ElfImage(reader, content, expected))

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from buildproof.artifacts.coff.image import BIG_START
 from buildproof.artifacts.content import PAGE, Content
 from buildproof.artifacts.expectation import Expectation
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import CUT, REBUILD, Aspect, Problem, Rule
 from buildproof.evidence import CheckStatus
-from buildproof.targets import Format
+from buildproof.targets import Format, Kind, Machine
 
 MAGIC = {Format.PE: b"MZ", Format.ELF: b"\x7fELF"}
+_COFF_STARTS = (*(machine.coff.to_bytes(2, "little") for machine in Machine), BIG_START)
 
 _KNOWN_STARTS = (
     (b"MZ", "a Windows (PE) or DOS executable"),
@@ -45,7 +47,12 @@ class Candidate:
     head: bytes = b""
 
 
-def kind_of(head: bytes) -> str:
+def starts_of(form: Format, kind: Kind) -> tuple[bytes, ...]:
+    """How a file of this format and kind may start."""
+    return _COFF_STARTS if kind is Kind.OBJECT and form is Format.PE else (MAGIC[form],)
+
+
+def appearance_of(head: bytes) -> str:
     """What a file with these first bytes appears to be, for a message; never for a decision."""
     for start, kind in _KNOWN_STARTS:
         if head.startswith(start):
@@ -89,15 +96,16 @@ HOLE_MEND = (
 
 def _format(candidate: Candidate) -> Iterator[Problem]:
     expected = candidate.expected.target.binary_format
-    if candidate.head.startswith(MAGIC[expected]):
+    starts = starts_of(expected, candidate.expected.kind)
+    if candidate.head.startswith(starts):
         return
-    kind = kind_of(candidate.head)
-    problem = f"the file is no {expected} executable: it looks like {kind}"
+    kind = appearance_of(candidate.head)
+    what = "object" if candidate.expected.kind is Kind.OBJECT else "executable"
     yield Problem(
-        message=problem,
+        message=f"the file is no {expected} {what}: it looks like {kind}",
         offset=0,
-        expected=MAGIC[expected].hex(" "),
-        actual=candidate.head[: len(MAGIC[expected])].hex(" "),
+        expected=" or ".join(start.hex(" ") for start in starts),
+        actual=candidate.head[: len(starts[0])].hex(" "),
         mend=REBUILD if kind == "zeros" else None,
     )
 

@@ -49,8 +49,10 @@ def expectation(build: Build, name: str, beside: Neighbours) -> Expectation:
 
 
 def kind_of(name: str) -> Kind:
-    """Whether a file of this name is called a program or a library."""
-    parts = PurePosixPath(name).name.lower().split(".")[1:]
+    """Whether a file of this name is called a program, a library or an object."""
+    parts = name.rpartition("/")[2].lower().split(".")[1:]
+    if parts and parts[-1] in ("o", "obj", "ko"):
+        return Kind.OBJECT
     return Kind.LIBRARY if "so" in parts or is_dll(name) else Kind.PROGRAM
 
 

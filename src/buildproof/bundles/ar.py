@@ -16,9 +16,10 @@ _MOST = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A member's name as it stands in its header, and where its content is in the file. Bytes."""
+    """A member's name as it stands in its header, and where its header and content are in the file. Bytes."""
 
     name: str
+    header: int
     start: int
     size: int
 
@@ -38,7 +39,7 @@ def ar_members(file: IO[bytes], what: str) -> Iterator[Entry]:
         name, digits = header[:16].decode("ascii", "replace").rstrip(), header[48:58].strip()
         if len(header) < _HEADER or header[58:] != b"`\n" or not digits.isdigit():
             raise BrokenError(f"there is no header of a member at {at:#x}, where the one before ends")
-        entry = Entry(name=name, start=at + _HEADER, size=int(digits))
+        entry = Entry(name=name, header=at, start=at + _HEADER, size=int(digits))
         if entry.start + entry.size > end:
             there = end - entry.start
             raise BrokenError(f"{name} at {at:#x} has {entry.size} bytes, of which {there} are there")

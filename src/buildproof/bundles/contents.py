@@ -7,12 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from buildproof.artifacts.file import MAGIC, kind_of
+from buildproof.artifacts.file import MAGIC, appearance_of, starts_of
+from buildproof.artifacts.neighbours import kind_of
 from buildproof.bundles.archives import deb_members, tar_members, zip_members
+from buildproof.bundles.library import library_members
 from buildproof.bundles.member import BrokenError, Member, NotOpenedError
 from buildproof.bundles.rpm import rpm_members
 from buildproof.bundles.streams import most_unpacked
-from buildproof.targets import Target
+from buildproof.targets import Kind, Target
 
 READERS: dict[str, Callable[[Path], Iterator[Member]]] = {
     ".zip": zip_members,
@@ -26,8 +28,14 @@ READERS: dict[str, Callable[[Path], Iterator[Member]]] = {
     ".tzst": tar_members,
     ".deb": deb_members,
     ".rpm": rpm_members,
+    ".a": library_members,
+    ".lib": library_members,
 }
+LIBRARIES = (".a", ".lib")
+_SUFFIXES = tuple(READERS)
 MOST_MEMBERS = 100_000
+_ALWAYS_MEMBERS, _SMALLEST_MEMBER = 10_000, 50  # and more than so many not, unless each takes so many bytes
+MOST_EXECUTABLES = 5000
 _FOREIGN = (*MAGIC.values(), b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe")  # the last are those of Mach-O
 _CHUNK = 1 << 20
 _SMALLEST = 52  # bytes: the header of an ELF file for 32 bits
@@ -58,7 +66,9 @@ class Contents:
 def suffix_of(name: str) -> str | None:
     """Which of READERS a file of this name is for."""
     lower = name.lower()
-    return max((suffix for suffix in READERS if lower.endswith(suffix)), key=len, default=None)
+    if not lower.endswith(_SUFFIXES):
+        return None
+    return max((suffix for suffix in READERS if lower.endswith(suffix)), key=len)
 
 
 def is_appimage(name: str) -> bool:
@@ -66,18 +76,21 @@ def is_appimage(name: str) -> bool:
     return name.lower().endswith(".appimage")
 
 
-def read_contents(members: Iterator[Member], size: int, target: Target, folder: Path) -> Contents:
-    """Go through the members of a package of `size` bytes.
+def read_contents(
+    members: Iterator[Member], size: int, target: Target, folder: Path, kind: Kind | None = None
+) -> Contents:
+    """Go through the members of a package of `size` bytes; `kind` is what all of them are, or their names tell.
 
     Executables for `target` are written to `folder`, under numbers for names.
     """
     contents = Contents()
     most = most_unpacked(size)
+    most_members = min(MOST_MEMBERS, _ALWAYS_MEMBERS + size // _SMALLEST_MEMBER)
     known: set[str] = set()
     try:
         for member in members:
-            if len(contents.names) >= MOST_MEMBERS:
-                contents.broken = f"it has over {MOST_MEMBERS} members"
+            if len(contents.names) >= most_members:
+                contents.broken = f"it has over {most_members} members"
                 break
             contents.names.append(member.name)
             if why := _unsafe(member):
@@ -86,7 +99,9 @@ def read_contents(members: Iterator[Member], size: int, target: Target, folder: 
                 if member.name in known:
                     contents.twice.append(member.name)
                 known.add(member.name)
-                _take(member, contents, target, folder, most)
+                starts = starts_of(target.binary_format, kind or kind_of(member.name))
+                if head := _take(member, contents, starts, folder, most):
+                    contents.unexamined += _unexamined(member.name, head, target, kind)
     except BrokenError as error:
         contents.broken = str(error)
     except NotOpenedError as error:
@@ -94,42 +109,44 @@ def read_contents(members: Iterator[Member], size: int, target: Target, folder: 
     return contents
 
 
-def _take(member: Member, contents: Contents, target: Target, folder: Path, most: int) -> None:
-    """Read a member to its end, and keep it where it is an executable."""
+def _take(member: Member, contents: Contents, starts: tuple[bytes, ...], folder: Path, most: int) -> bytes | None:
+    """Read a member to its end, and keep it in `folder` where it starts like an executable; otherwise its start."""
     contents.files += 1
     if not member.size:
         contents.empty.append(member.name)
     try:
         with member.open() as content, ExitStack() as stack:
-            chunk = content.read(_CHUNK)
-            out = None
-            if chunk.startswith(MAGIC[target.binary_format]):
+            head = chunk = content.read(_CHUNK) or b""
+            place = out = None
+            if head.startswith(starts) and len(contents.executables) < MOST_EXECUTABLES:
                 place = folder / str(contents.files)
                 out = stack.enter_context(place.open("wb"))
-                contents.executables[member.name] = place
-            elif why := _unexamined(member.name, chunk, target):
-                contents.unexamined.append(f"{member.name} {why}")
             while chunk:
                 contents.add(len(chunk), most)
                 if out:
                     out.write(chunk)
-                chunk = content.read(_CHUNK)
+                chunk = content.read(_CHUNK) or b""
     except BrokenError:
-        contents.executables.pop(member.name, None)
         raise
     except Exception as error:
         # zipfile and tarfile raise their own errors, those of the compressors, OSError, ValueError and others.
-        contents.executables.pop(member.name, None)
         raise BrokenError(f"{member.name} cannot be read: {type(error).__name__}: {error}") from error
+    if place:
+        contents.executables[member.name] = place
+        return None
+    return head
 
 
-def _unexamined(name: str, head: bytes, target: Target) -> str | None:
+def _unexamined(name: str, head: bytes, target: Target, kind: Kind | None) -> Iterator[str]:
     """Why something that may well be executable is not judged."""
-    if suffix_of(name) is not None or is_appimage(name):
-        return "is a package in the package, which is not opened"
-    if len(head) >= _SMALLEST and head.startswith(_FOREIGN):
-        return f"looks like {kind_of(head)}, which is nothing for {target}"
-    return None
+    if kind is Kind.OBJECT:
+        yield f"{name} is no object for {target}, but looks like {appearance_of(head)}"
+    elif suffix_of(name) is not None or is_appimage(name):
+        yield f"{name} is a package in the package, which is not opened"
+    elif len(head) >= _SMALLEST and head.startswith(MAGIC[target.binary_format]):
+        yield f"{name} is one of over {MOST_EXECUTABLES} executables"
+    elif len(head) >= _SMALLEST and head.startswith(_FOREIGN):
+        yield f"{name} looks like {appearance_of(head)}, which is nothing for {target}"
 
 
 def _unsafe(member: Member) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +18,8 @@ from buildproof.bundles.streams import Bounded, Part
 
 _NEWC = (b"070701", b"070702")
 _STRIPPED = b"07070X"
-_FIELDS = 13
-_HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]+\Z")
+_FIELDS = struct.Struct(">13I")
+_HEXADECIMAL = re.compile(rb"(?:[0-9A-Fa-f]{8})+\Z")
 _TRAILER = "TRAILER!!!"
 _MOST_NAME = 4096  # PATH_MAX
 
@@ -69,7 +70,7 @@ def _header(stream: Bounded, files: Sequence[Known]) -> _Entry | None:
     at = stream.tell()
     magic = stream.exactly(6, "the archive")
     if magic == _STRIPPED:
-        number = _number(stream.exactly(8, "the archive"), at)
+        number = int.from_bytes(_unhexed(stream.exactly(8, "the archive"), at), "big")
         if number >= len(files):
             raise BrokenError(f"the entry at {at:#x} is file {number} of the header, which has {len(files)}")
         _pad(stream)
@@ -77,9 +78,8 @@ def _header(stream: Bounded, files: Sequence[Known]) -> _Entry | None:
         return _Entry(name=known.name, mode=known.mode, size=known.size, links=1)
     if magic not in _NEWC:
         raise BrokenError(f"there is no cpio entry at {at:#x}")
-    fields = stream.exactly(8 * _FIELDS, "the archive")
-    numbers = [_number(fields[place : place + 8], at) for place in range(0, len(fields), 8)]
-    _, mode, _, _, links, _, size, _, _, _, _, name_size, _ = numbers
+    fields = _FIELDS.unpack(_unhexed(stream.exactly(2 * _FIELDS.size, "the archive"), at))
+    _, mode, _, _, links, _, size, _, _, _, _, name_size, _ = fields
     if not 0 < name_size <= _MOST_NAME:
         raise BrokenError(f"the entry at {at:#x} has a name of {name_size} bytes")
     name = stream.exactly(name_size, "a name").rstrip(b"\0").decode("utf-8", "replace")
@@ -87,10 +87,10 @@ def _header(stream: Bounded, files: Sequence[Known]) -> _Entry | None:
     return None if name == _TRAILER else _Entry(name=name, mode=mode, size=size, links=links)
 
 
-def _number(digits: bytes, at: int) -> int:
+def _unhexed(digits: bytes, at: int) -> bytes:
     if not _HEXADECIMAL.match(digits):
-        raise BrokenError(f"the entry at {at:#x} has {digits!r} for a number")
-    return int(digits, 16)
+        raise BrokenError(f"the entry at {at:#x} has numbers that are not hexadecimal: {digits[:24]!r}")
+    return bytes.fromhex(digits.decode("ascii"))
 
 
 def _pad(stream: Bounded) -> None:

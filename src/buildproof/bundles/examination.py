@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +11,17 @@ from buildproof.artifacts.content import Content, read_through
 from buildproof.artifacts.examination import reason_of, regular_file
 from buildproof.artifacts.file import RULES as FILE_RULES
 from buildproof.artifacts.file import Candidate
-from buildproof.artifacts.neighbours import is_dll, kind_of, neighbours
+from buildproof.artifacts.neighbours import Neighbours, is_dll, kind_of, neighbours
 from buildproof.artifacts.rule import Aspect, judge
 from buildproof.bundles.carriers import Carrier, carried_members, carrier_of
-from buildproof.bundles.contents import READERS, Contents, is_appimage, read_contents, suffix_of
-from buildproof.bundles.rules import CARRIER_RULES, PACKAGE_RULES, Bundle
+from buildproof.bundles.contents import LIBRARIES, READERS, Contents, is_appimage, read_contents, suffix_of
+from buildproof.bundles.rules import CARRIER_RULES, LIBRARY_RULES, PACKAGE_RULES, Bundle
 from buildproof.evidence import Artifact, CheckStatus
 from buildproof.ownership import scratch_folder
 from buildproof.targets import Machine, Target
 
 _PLUGINS = "$PLUGINSDIR/"
+_TOLD = (CheckStatus.FAIL, CheckStatus.WARNING)
 _DAMAGE = {rule.id for rules in RULES.values() for rule in rules if rule.aspect is Aspect.STRUCTURE}
 
 
@@ -39,13 +40,20 @@ def examine_output(path: Path, expected: Expectation, name: str) -> tuple[Artifa
 
 def _package(path: Path, suffix: str, expected: Expectation, name: str, folder: Path) -> tuple[Artifact, ...]:
     content: Content | None = None
+    kind = Kind.OBJECT if suffix in LIBRARIES else None
     try:
         with regular_file(path) as file:
             content = read_through(file)
-        contents = read_contents(READERS[suffix](path), content.size, expected.target, folder)
-        bundle = Bundle(expected=expected, contents=contents, size=content.size)
+        contents = read_contents(READERS[suffix](path), content.size, expected.target, folder, kind)
+        bundle = Bundle(expected=expected, contents=contents, name=name, size=content.size)
     except (OSError, ValueError) as error:
         bundle = Bundle(expected=expected, contents=Contents(), unreadable=reason_of(error))
+    inside = tuple(_inside(bundle, name, kind))
+    rules = PACKAGE_RULES
+    if suffix in LIBRARIES:
+        # Of the thousand objects that a library may have those are told that have something wrong.
+        inside = tuple(each for each in inside if any(check.status in _TOLD for check in each.checks))
+        bundle, rules = replace(bundle, told=inside), LIBRARY_RULES
     limits = [rule for rule in FILE_RULES if rule.aspect is Aspect.HARDENING]
     package = Artifact(
         path=name,
@@ -53,9 +61,9 @@ def _package(path: Path, suffix: str, expected: Expectation, name: str, folder: 
         sha256=content.sha256 if content else None,
         format=expected.target.binary_format,
         machine=expected.target.machine,
-        checks=(*judge(PACKAGE_RULES, bundle), *judge(limits, Candidate(expected=expected, content=content))),
+        checks=(*judge(rules, bundle), *judge(limits, Candidate(expected=expected, content=content))),
     )
-    return (package, *_inside(bundle, name))
+    return (package, *inside)
 
 
 def _executable(path: Path, expected: Expectation, name: str, folder: Path) -> tuple[Artifact, ...]:
@@ -83,21 +91,19 @@ def _shell(expected: Expectation, carrier: Carrier | None) -> Expectation:
     return expected
 
 
-def _inside(bundle: Bundle, name: str) -> Iterator[Artifact]:
+def _inside(bundle: Bundle, name: str, kind: Kind | None = None) -> Iterator[Artifact]:
     found = bundle.contents.executables
     beside = neighbours(list(found.items()))
     for member, path in found.items():
-        yield examine(path, _expected_inside(bundle, member, beside), f"{name}!{member}")
+        yield examine(path, _expected_inside(bundle, member, beside, kind), f"{name}!{member}")
 
 
-def _expected_inside(
-    bundle: Bundle, member: str, beside: Mapping[str, Mapping[str, frozenset[str] | None]]
-) -> Expectation:
+def _expected_inside(bundle: Bundle, member: str, beside: Neighbours, kind: Kind | None) -> Expectation:
     folder, _, own = member.rpartition("/")
     others = beside.get(folder or ".", {})
     expected = replace(
         bundle.expected,
-        kind=kind_of(member),
+        kind=kind or kind_of(member),
         beside={other: names for other, names in others.items() if other not in (own, own.lower())},
     )
     if bundle.carrier and bundle.carrier.machine is Machine.I686 and member.startswith(_PLUGINS) and is_dll(member):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -17,7 +18,7 @@ from backports.zstd import ZstdError
 Stream = IO[bytes] | io.RawIOBase
 _DAMAGE = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, ZstdError, EOFError, OSError, ValueError,
-    RuntimeError, NotImplementedError,
+    RuntimeError, NotImplementedError, LookupError, OverflowError, struct.error,
 )  # fmt: skip
 
 

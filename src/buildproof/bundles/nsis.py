@@ -7,6 +7,7 @@ Files have no table of their own: their names stand in the instructions that unp
 
 from __future__ import annotations
 
+import io
 import lzma
 import struct
 import zlib
@@ -95,6 +96,9 @@ def nsis_members(file: IO[bytes], installer: Installer, *, wide: bool) -> Iterat
 
     Raises BrokenError where it is damaged, NotOpenedError where it is compressed in a way that is not read here.
     """
+    size = file.seek(0, io.SEEK_END)
+    if installer.end > size:
+        raise BrokenError(f"the installer's data ends at {installer.end:#x}, and the file at {size:#x}")
     blocks = _blocks(file, installer)
     first = next(blocks, None)
     if first is None:

@@ -9,19 +9,23 @@ from fnmatch import fnmatchcase
 from buildproof.artifacts import Expectation, Kind
 from buildproof.artifacts.rule import CUT, Problem, Rule
 from buildproof.bundles.carriers import Carrier
-from buildproof.bundles.contents import Contents, is_appimage
-from buildproof.evidence import CheckStatus
+from buildproof.bundles.contents import LIBRARIES, Contents, is_appimage, suffix_of
+from buildproof.evidence import Artifact, CheckStatus
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A package as it was read. `unreadable` says why there is nothing to read; `carrier` is what carries it."""
+    """A package as it was read. `unreadable` says why there is nothing to read; `carrier` is what carries it.
+
+    `told` are the objects of a static library that have something wrong or unusual.
+    """
 
     expected: Expectation
     contents: Contents
     name: str = ""
     size: int = 0
     unreadable: str | None = None
+    told: tuple[Artifact, ...] = ()
     carrier: Carrier | None = None
 
 
@@ -40,7 +44,13 @@ def _whole(bundle: Bundle) -> Iterator[Problem]:
             actual=f"{len(bundle.contents.names)} members",
         )
     elif not bundle.contents.files:
-        yield Problem(message="there is no file in the package", expected="at least one", actual="none")
+        yield Problem(
+            message="there is no file in the package",
+            expected="at least one",
+            actual="none",
+            # glibc has an empty libpthread.a and others, for those who still link with them.
+            status=CheckStatus.WARNING if suffix_of(bundle.name) in LIBRARIES else CheckStatus.FAIL,
+        )
 
 
 def _safe(bundle: Bundle) -> Iterator[Problem]:
@@ -182,6 +192,17 @@ def _nsis_checksum(bundle: Bundle) -> Iterator[Problem]:
             )
 
 
+def _objects(bundle: Bundle) -> Iterator[Problem]:
+    for each in bundle.told:
+        for check in each.checks:
+            if check.status is CheckStatus.FAIL:
+                yield Problem(
+                    message=f"{each.path.rpartition('!')[2]} is unsound: {check.message}",
+                    expected=f"{len(bundle.contents.executables)} sound objects",
+                    actual=check.id,
+                )
+
+
 _SIGNATURE_ALIGNMENT = 8  # bytes to which a PE file is padded in front of its signature
 _FILEFORM = "NSIS, Source/exehead/fileform.h"
 _PRESENT: tuple[Rule[Bundle], ...] = (
@@ -276,6 +297,18 @@ _COMMON: tuple[Rule[Bundle], ...] = (
         needs=("bundle-whole",),
     ),
 )
+_LIBRARY: tuple[Rule[Bundle], ...] = (
+    Rule(
+        id="library-objects",
+        title="every object in a static library is sound",
+        source="buildproof: the rules for objects",
+        mend="Each such object is told of by itself; remove the library and make it again, from objects made again.",
+        judge=_objects,
+        applies=_not_opened,
+        needs=("bundle-whole",),
+    ),
+)
 PACKAGE_RULES = (*_PRESENT, *_COMMON)
 CARRIER_RULES = (*_CARRIED, *_COMMON)
-RULES = (*_PRESENT, *_CARRIED, *_COMMON)
+LIBRARY_RULES = (*_PRESENT, *(rule for rule in _COMMON if rule.id != "bundle-executables"), *_LIBRARY)
+RULES = (*_PRESENT, *_CARRIED, *_COMMON, *_LIBRARY)

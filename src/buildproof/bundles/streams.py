@@ -146,44 +146,54 @@ class Unpacked(io.RawIOBase):
 class Bounded:
     """A stream that is read forward, up to `most` bytes, and never many at a time.
 
-    `tail` has the last bytes that were read. Raises BrokenError where there is more, or where somebody wants more at
-    once than `_MOST_AT_ONCE`: what is read in one piece is kept in memory.
+    Raises BrokenError where there is more, or where somebody wants more at once than `_MOST_AT_ONCE`: what is read in
+    one piece is kept in memory.
     """
 
     _MOST_AT_ONCE = 1 << 20
+    _AHEAD = 1 << 16
     _TAIL = 1024
 
     def __init__(self, stream: Stream, most: int) -> None:
         self._stream, self._most = stream, most
-        self._at = 0
-        self.tail = b""
+        self._buffer, self._used, self._fetched = b"", 0, 0
+        self.tail = b""  # the last bytes that came out of the stream, once it was read to its end
 
     def read(self, size: int) -> bytes:
         """`size` bytes, or fewer at the end."""
+        end = self._used + size
+        if end > len(self._buffer):
+            self._fill(size)
+            end = size
+        data = self._buffer[self._used : end]
+        self._used += len(data)
+        return data
+
+    def _fill(self, size: int) -> None:
         if size > self._MOST_AT_ONCE:
             raise BrokenError(f"a header of {size} bytes, over {self._MOST_AT_ONCE} of them")
-        parts: list[bytes] = []
-        left = size
-        while left > 0 and (data := self._stream.read(left) or b""):
+        parts = [self._buffer[self._used :]]
+        left = size - len(parts[0])
+        while left > 0 and (data := self._stream.read(max(left, self._AHEAD)) or b""):
             parts.append(data)
             left -= len(data)
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
-        self._at += len(data)
-        if self._at > self._most:
-            raise BrokenError(f"it unpacks to more than {self._most >> 20} MiB")
-        self.tail = (self.tail + data)[-self._TAIL :] if len(data) < self._TAIL else data[-self._TAIL :]
-        return data
+            self._fetched += len(data)
+            if self._fetched > self._most:
+                raise BrokenError(f"it unpacks to more than {self._most >> 20} MiB")
+            self.tail = (self.tail + data[-self._TAIL :])[-self._TAIL :]
+        self._buffer, self._used = b"".join(parts), 0
 
     def tell(self) -> int:
         """How far it was read."""
-        return self._at
+        return self._fetched - len(self._buffer) + self._used
 
     def seek(self, to: int) -> None:
         """Read on up to there, or up to the end."""
-        if to < self._at:
+        left = to - self.tell()
+        if left < 0:
             raise BrokenError(f"something lies in front of what was read already, at {to:#x}")
-        while self._at < to and self.read(min(to - self._at, self._MOST_AT_ONCE)):
-            pass
+        while left > 0 and (data := self.read(min(left, self._MOST_AT_ONCE))):
+            left -= len(data)
 
     def exactly(self, size: int, what: str) -> bytes:
         """`size` bytes; EOFError where the stream ends before."""

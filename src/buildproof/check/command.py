@@ -33,7 +33,7 @@ class _Form(StrEnum):
 def check_files(
     files: Annotated[list[Path], typer.Argument(help="The executables and packages to judge.", show_default=False)],
     expect: Annotated[Target, typer.Option(help="What they were built for.", show_default=False)],
-    kind: Annotated[Kind | None, typer.Option(help="Default: `.dll` and `.so` are libraries.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="By default the name tells: `.dll`, `.so`, `.o`, `.obj`.")] = None,
     windows: Annotated[str | None, typer.Option(help="The oldest Windows to start on.", show_default="10")] = None,
     glibc: Annotated[str | None, typer.Option(help="The newest glibc that may be needed, such as 2.36.")] = None,
     library: Annotated[list[str] | None, typer.Option(help="A library that may be needed; again for more.")] = None,

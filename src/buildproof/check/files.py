@@ -16,7 +16,7 @@ from buildproof.targets import Target
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What is expected of every file; `kind` None goes by the file's name: `.dll` and `.so` are libraries."""
+    """What is expected of every file; `kind` None goes by the file's name, as neighbours.kind_of() does."""
 
     target: Target
     kind: Kind | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from buildproof import bundles
-from buildproof.artifacts import RULES, policy
+from buildproof.artifacts import OBJECT_RULES, RULES, policy
 from buildproof.artifacts.rule import Aspect, Rule
 from buildproof.hardening import Hardening
 from buildproof.targets import Format
@@ -22,6 +22,15 @@ A failed rule says where in the file, what was expected, what was found, and the
 "mend". Ids are kept for ever.
 
 What the libraries and tools that one would otherwise ask let through is measured in [readers.md](readers.md).
+"""
+_PACKAGES = """\
+`.zip`, `.tar` (plain, `.gz`, `.xz`, `.bz2`, `.zst`), `.deb`, `.rpm`, `.AppImage` and static libraries (`.a`, `.lib`),
+by the name, and NSIS installers; each executable inside is judged, and what is not opened is named. AppImages and
+installers are judged as executables too. Of a static library's objects those are told that have something wrong.
+
+A package may unpack to 4 GiB, but to no more than 200 times its size or 256 MiB, whatever is more. It may have 100,000
+members, but no more than 10,000 and one for each 50 bytes. Decompressors get 128 MiB of memory. Not opened: packages in
+packages, DwarFS, squashfs of LZO or LZ4, NSIS's bzip2, other installers and self-extracting programs.
 """
 _ASPECTS = {
     Aspect.STRUCTURE: "the file is whole",
@@ -66,14 +75,18 @@ def _policies() -> Iterator[str]:
 
 def _tables() -> Iterator[str]:
     yield "## Packages: they can be unpacked, and have in them what they should\n"
-    yield "`.zip`, `.tar` (plain, `.gz`, `.xz`, `.bz2`, `.zst`), `.deb`, `.rpm` and `.AppImage`, by the name, and NSIS"
-    yield "installers; each executable inside is judged, and what is not opened is named. A package may unpack to 4"
-    yield "GiB, but to no more than 200 times its size or 256 MiB, whatever is more; it may have 100,000 members, and"
-    yield "decompressors get 128 MiB of memory. AppImages and installers are judged as executables too. Not opened:"
-    yield "packages in packages, DwarFS, squashfs of LZO or LZ4, NSIS's bzip2, and other installers.\n"
+    yield _PACKAGES
     yield "| id | what holds | source | mend |\n|---|---|---|---|"
     yield from map(_row, bundles.RULES)
     yield ""
+    for form, rules in OBJECT_RULES.items():
+        known = {rule.id for rule in RULES[form]}
+        also = [f"`{rule.id}`" for rule in rules if rule.id in known]
+        yield f"## {_TITLES[form]}, objects (`.o`, `.obj`)\n"
+        yield f"Besides: {', '.join(also)}.\n" if also else "None of those for executables.\n"
+        yield "| id | what holds | source | mend |\n|---|---|---|---|"
+        yield from (_row(rule) for rule in rules if rule.id not in known)
+        yield ""
     for kind, rules in RULES.items():
         for aspect, words in _ASPECTS.items():
             chosen = [rule for rule in rules if rule.aspect is aspect]

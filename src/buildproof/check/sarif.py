@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import buildproof
 from buildproof import bundles
-from buildproof.artifacts import RULES
+from buildproof.artifacts import OBJECT_RULES, RULES
 from buildproof.artifacts.rule import Rule
 from buildproof.evidence import Artifact, Check, CheckStatus
 from buildproof.hostile import sarif_text
@@ -20,7 +20,8 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 def sarif(artifacts: Sequence[Artifact]) -> dict[str, Any]:
     """One run with a result for each failed check and each warning; what holds is no finding, and is left out."""
     formats = [None, *dict.fromkeys(artifact.format for artifact in artifacts)]
-    rules: list[Rule[Any]] = [*(rule for kind in formats for rule in RULES[kind]), *bundles.RULES]
+    tables = [RULES[kind] for kind in formats] + [OBJECT_RULES[kind] for kind in formats if kind] + [bundles.RULES]
+    rules: list[Rule[Any]] = list({rule.id: rule for table in tables for rule in table}.values())
     index = {rule.id: number for number, rule in enumerate(rules)}
     return {
         "$schema": _SCHEMA,

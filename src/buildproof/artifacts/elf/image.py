@@ -61,8 +61,11 @@ class SectionType(IntEnum):
     NULL = 0
     SYMTAB = 2
     STRTAB = 3
+    RELA = 4
     NOBITS = 8
+    REL = 9
     DYNSYM = 11
+    SYMTAB_SHNDX = 18
 
 
 class DynamicTag(IntEnum):
@@ -181,6 +184,7 @@ class Section(NamedTuple):
     offset: int
     size: int
     link: int
+    info: int
 
     def __str__(self) -> str:
         return f"section {self.number}"
@@ -265,7 +269,7 @@ class ElfImage:
         layout, start = SECTION_HEADER[self.ident[4]], self.header.shoff
         entries = self.reader.table(layout, start, self.section_count, "the section header table")
         return tuple(
-            Section(index, start + index * layout.size, e[1], e[2], e[3], e[4], e[5], e[6])
+            Section(index, start + index * layout.size, e[1], e[2], e[3], e[4], e[5], e[6], e[7])
             for index, e in enumerate(entries)
         )
 

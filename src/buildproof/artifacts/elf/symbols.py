@@ -146,9 +146,19 @@ def _no_symbols(image: ElfImage) -> str | None:
 
 def _section_symbols(image: ElfImage) -> Iterator[Problem]:
     size = symbol_size(image)
+    total = 0
     for section in image.sections:
         if section.type != SectionType.SYMTAB:
             continue
+        total += section.size
+        if total > image.reader.size:
+            yield Problem(
+                message=f"the symbol tables have {total} bytes, more than the file: they overlap",
+                offset=section.position,
+                expected="one symbol table",
+                actual=f"{total} bytes",
+            )
+            return
         linked = image.sections[section.link] if section.link < len(image.sections) else None
         if linked is None or linked.type != SectionType.STRTAB or section.size % size:
             yield Problem(
