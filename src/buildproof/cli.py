@@ -1,4 +1,4 @@
-"""The small commands around the suite: `buildproof doctor | list | check | report | clean | rules | schema`. Thin."""
+"""The small commands around the suite; `buildproof --help` lists them. Thin."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from buildproof.ca import ca_bundle
 from buildproof.calibration import calibrate, show
 from buildproof.check import check_files, rulebook
 from buildproof.cli_list import list_builds
+from buildproof.cli_shell import open_shell
 from buildproof.compose import read_compose
 from buildproof.doctor import diagnose
 from buildproof.engine import Engine, Kind
@@ -132,6 +133,7 @@ def clean(
 
 app.command("check")(check_files)
 app.command("report")(draw_report)
+app.command("shell")(open_shell)
 
 
 @app.command()

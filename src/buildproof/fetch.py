@@ -72,13 +72,15 @@ class Fetcher:
         name = volume_name(build, image, fetch, tree)
         box = Box.of(build.builder)
         with FileLock(fetch_lock(name)):
-            self._engine.create_volume(name, labels.of("fetch"))
+            self._engine.create_volume(name, labels.of("fetch"), shared=False)
             container = self._engine.create(self._spec(name, fetch, image, build).in_box(box))
             try:
                 if not self._engine.exists(container, str(FETCHED)):
                     self._fill(container, fetch, tree, box.owner, log)
             finally:
                 self._engine.remove(container)
+            # From here on it is no run's own.
+            self._engine.create_volume(f"{name}-full", {**labels.of("fetch"), labels.FULL: name}, shared=True)
         return name
 
     def _spec(self, volume: str, fetch: Fetch, image: Image, build: Build) -> ContainerSpec:
@@ -87,7 +89,7 @@ class Fetcher:
             image=image.reference,
             argv=("/bin/sh", "-c", '/bin/sh -c "$1" </dev/null', "fetch", fetch.command),
             environment={**layout.environment(build.environment), **trust},
-            labels={**labels.of("fetch"), labels.FILLS: volume},
+            labels=labels.of("fetch"),
             workdir=str(SOURCE),
             network="bridge",
             limits=_LIMITS,

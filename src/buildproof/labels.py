@@ -10,7 +10,7 @@ OWNER = "buildproof.owner"  # the process that made it: `pid/start time`
 HOST = "buildproof.host"  # where that process is one: `boot id/PID namespace`
 DEADLINE = "buildproof.deadline"  # Unix time after which nobody needs it, whatever became of its owner
 KEEP = "buildproof.keep"
-FILLS = "buildproof.fills"  # on a fetch container: the shared volume that it was filling
+FULL = "buildproof.full"  # on an empty volume: the fetch volume beside it that was filled; labels cannot be added later
 
 
 def of(purpose: str, *, build: str | None = None) -> dict[str, str]:

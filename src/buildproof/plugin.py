@@ -75,6 +75,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--trusted-base", type=Path, metavar="PATH", dest="buildproof_base",
         help="a checkout of the branch that a pull request wants to go into: its builders and manifests are the law",
     )  # fmt: skip
+    group.addoption(
+        "--keep", choices=("none", "failed", "all"), default="none", dest="buildproof_keep",
+        help="whose containers to leave for `buildproof shell`, which enters them: those of failed builds, or all",
+    )  # fmt: skip
     parser.addini("buildproof_projects", "projects that the suite verifies", type="paths", default=[])
 
 
@@ -250,6 +254,7 @@ def say(config: pytest.Config, text: str) -> None:
 def _session(config: pytest.Config) -> Session:
     """The run's session: the controller's makes the folder, a worker's is told which it is."""
     from buildproof.ca import ca_bundle  # noqa: PLC0415
+    from buildproof.ownership import Keep  # noqa: PLC0415
     from buildproof.runfolder import RunFolder  # noqa: PLC0415
     from buildproof.session import Session  # noqa: PLC0415
 
@@ -257,8 +262,11 @@ def _session(config: pytest.Config) -> Session:
         told = getattr(config, "workerinput", {}).get(_WORKER_FOLDER)
         folder = RunFolder(Path(told)) if told else RunFolder.reserve(config.rootpath)
         bundle = ca_bundle(config.getoption("buildproof_ca_bundle"))
+        keep = Keep(config.getoption("buildproof_keep"))
         budget = config.stash[_BUDGET]
-        config.stash[_SESSION] = Session(folder, ca_bundle=bundle, say=lambda text: say(config, text), budget=budget)
+        config.stash[_SESSION] = Session(
+            folder, ca_bundle=bundle, say=lambda text: say(config, text), budget=budget, keep=keep
+        )
     return config.stash[_SESSION]
 
 

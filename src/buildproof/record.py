@@ -144,6 +144,7 @@ class BuildRecord:
     log: str | None = None
     timeline: str | None = None
     reproduce: str | None = None
+    kept: str | None = None  # the name of its container, where that was kept
 
     @classmethod
     def planned(cls, build: Build) -> BuildRecord:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,9 +27,10 @@ from buildproof.images import Images
 from buildproof.inside import compared, hashes_inside
 from buildproof.keptfile import KeptFile
 from buildproof.layout import CACHE_VOLUME, SOURCE
-from buildproof.leftovers import sweep_run
+from buildproof.leftovers import KEPT, sweep_run
 from buildproof.logs import Log
 from buildproof.observation import Observation
+from buildproof.ownership import LONGEST_S
 from buildproof.plan import Build
 from buildproof.pod import Ending, Pod, PodSpec
 from buildproof.record import Attempt, BuildRecord, ImageRecord, Phase
@@ -39,13 +41,21 @@ from buildproof.sources import SourceTree, open_source
 from buildproof.start import start
 from buildproof.timeline import Timeline
 from buildproof.units import duration, size
-from buildproof.verdict import Verdict, judge
+from buildproof.verdict import Outcome, Verdict, judge
 from buildproof.verdict.culprit import work_of
 from buildproof.verdict.rules_trust import limits_unmet
 
 PROBE_IMAGE = "buildproof/probe"
 SIGN_OF_LIFE_S = 30.0
 _LONG_PHASES = (Phase.FETCH, Phase.BUILD)
+
+
+@dataclass(frozen=True)
+class Heir:
+    """What goes on from a container that was kept: an image of it, and itself for its volumes."""
+
+    image: str
+    container: str
 
 
 class Runner:
@@ -73,6 +83,11 @@ class Runner:
         """
         job = _Job(self._engine, self._images, self._folder, self._fetcher, self._promises, build)
         return job.run(self._ca_bundle, self._say)
+
+    def enter(self, build: Build, use: Callable[[Pod], int], heir: Heir | None) -> int:
+        """Prepare a build as far as to its command, and have its pod used in another way; what `use` returns."""
+        job = _Job(self._engine, self._images, self._folder, self._fetcher, self._promises, build)
+        return job.enter(self._ca_bundle, self._say, use, heir)
 
 
 class _Job:
@@ -153,6 +168,27 @@ class _Job:
         with contextlib.suppress(EngineError):
             sweep_run(self._engine, self._folder.id, self._say, build=self._build.id)
 
+    def enter(
+        self, ca_bundle: Path | None, say: Callable[[str], None], use: Callable[[Pod], int], heir: Heir | None
+    ) -> int:
+        self._say = say
+        spec, tree = self._pod_spec(ca_bundle)
+        spec = replace(spec, time_limit_s=LONGEST_S)
+        if heir:
+            spec = replace(spec, image=heir.image, heir_of=heir.container)
+        with (
+            self._promised(),
+            contextlib.closing(Log.create(self._home / "build.log")) as log,
+            Pod(self._engine, spec, log=log, timeline=Timeline(io.StringIO())) as pod,
+        ):
+            for name, state in pod.prepare().items():
+                if not state.in_force:
+                    self._say(f"the limit {name} is not in force: {state.why}")
+            if not heir:
+                with tree.tar(spec.box.owner) as tar:
+                    pod.put(spec.workdir, tar)
+            return use(pod)
+
     def _finish(self, evidence: Evidence, verdict: Verdict) -> None:
         self._record = replace(self._record.with_evidence(evidence), verdict=verdict, phase=Phase.DONE)
         self._folder.put_build(self._record)
@@ -194,6 +230,11 @@ class _Job:
             self._record = replace(self._record, phases_s=took)
 
     def _observe(self, ca_bundle: Path | None) -> Evidence:
+        spec, tree = self._pod_spec(ca_bundle)
+        with self._promised():
+            return self._in_pod(spec, tree)
+
+    def _pod_spec(self, ca_bundle: Path | None) -> tuple[PodSpec, SourceTree]:
         build, manifest = self._build, self._build.manifest
         with self._phase(Phase.IMAGE):
             image = self._images.for_builder(build.builder)
@@ -227,8 +268,7 @@ class _Job:
             volumes=volumes,
             box=box,
         )
-        with self._promised():
-            return self._in_pod(spec, tree)
+        return spec, tree
 
     @contextlib.contextmanager
     def _promised(self) -> Iterator[None]:
@@ -257,18 +297,36 @@ class _Job:
         ):
             self._pod, self._kept_files = pod, (log_file, timeline)
             pod.on_progress = self._tell_progress
-            with self._phase(Phase.BUILD):
-                pod.prepare()
-                if limits_unmet(Evidence(limits=pod.limits)):
-                    return Evidence(limits=pod.limits)
-                with tree.tar(spec.box.owner) as tar:
-                    pod.put(spec.workdir, tar)
-                ending = pod.run()
-            evidence = self._evidence(pod, ending, self._log)
-            if ending.exit_code != 0:
-                return evidence
-            with self._phase(Phase.CHECK):
-                return replace(evidence, artifacts=self._artifacts(pod))
+            evidence = self._build_in(pod, spec, tree)
+            self._keep(pod, evidence)
+            return evidence
+
+    def _build_in(self, pod: Pod, spec: PodSpec, tree: SourceTree) -> Evidence:
+        with self._phase(Phase.BUILD):
+            pod.prepare()
+            if limits_unmet(Evidence(limits=pod.limits)):
+                return Evidence(limits=pod.limits)
+            with tree.tar(spec.box.owner) as tar:
+                pod.put(spec.workdir, tar)
+            ending = pod.run()
+        evidence = self._evidence(pod, ending, self._log)
+        if ending.exit_code != 0:
+            return evidence
+        with self._phase(Phase.CHECK):
+            return replace(evidence, artifacts=self._artifacts(pod))
+
+    def _keep(self, pod: Pod, evidence: Evidence) -> None:
+        """Leave the container when the run was asked to; whether that works is no matter of the build."""
+        passed = judge(evidence, self._record.budget).outcome is Outcome.PASSED
+        if not self._engine.owner.keep.keeps(passed=passed):
+            return
+        name = f"{KEPT}{self._folder.id}-{self._build.id}"
+        try:
+            pod.keep(name)
+        except EngineError as error:
+            self._say(f"{self._build.id}: its container could not be kept: {error.what}")
+        else:
+            self._record = replace(self._record, kept=name)
 
     def _tell_progress(self, seen: Observation, running_s: float) -> None:
         """A line now and then, for whoever waits: time against limit, memory against limit, who holds most of it."""

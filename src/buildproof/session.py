@@ -23,6 +23,7 @@ from buildproof.images import Images
 from buildproof.killed import close_killed
 from buildproof.leftovers import sweep, sweep_run, sweep_scratch
 from buildproof.manifest import Manifest
+from buildproof.ownership import Keep
 from buildproof.plan import Build
 from buildproof.preflight import Finding, stop_if_untrustworthy
 from buildproof.record import BuildRecord, EngineRecord, Phase, RunRecord
@@ -47,9 +48,10 @@ class Session:
         say: Callable[[str], None],
         engine: Engine | None = None,
         budget: Asked | None = None,
+        keep: Keep = Keep.NONE,
     ) -> None:
         self.folder, self._ca_bundle, self._say = folder, ca_bundle, say
-        self._engine, self._budget = engine, budget or Asked.read(None, None)
+        self._engine, self._budget, self._keep = engine, budget or Asked.read(None, None), keep
         self._images: Images | None = None
         self.findings: list[Finding] = []
         self.prepared = False
@@ -59,7 +61,7 @@ class Session:
         """The engine, connected at first use."""
         if self._engine is None:
             self._engine = Engine.connect()
-        self._engine.owner = replace(self._engine.owner, run=self.folder.id)
+        self._engine.owner = replace(self._engine.owner, run=self.folder.id, keep=self._keep)
         return self._engine
 
     @property
@@ -116,15 +118,18 @@ class Session:
             known = self.folder.read().build(build.id)
             if known and known.verdict:
                 return known
-            runner = Runner(
-                self.engine,
-                self.images,
-                self.folder,
-                promises=self._promises,
-                ca_bundle=self._ca_bundle,
-                say=self._say,
-            )
-            return runner.run(build)
+            return self.runner().run(build)
+
+    def runner(self) -> Runner:
+        """What runs this run's builds."""
+        return Runner(
+            self.engine,
+            self.images,
+            self.folder,
+            promises=self._promises,
+            ca_bundle=self._ca_bundle,
+            say=self._say,
+        )
 
     @functools.cached_property
     def _promises(self) -> Promises:

@@ -67,6 +67,9 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
         _tell_verdict(console, build, folder)
     _tell_limits(console, run)
     _tell_accounting(console, run)
+    for build in run:
+        if build.kept:
+            console.print(line(f"kept: `buildproof shell {build.id}` enters the container of {build.id}"))
     planned = [build.id for build in record.builds if not build.verdict]
     if planned:
         console.print(line(f"not run: {', '.join(planned)}"))

@@ -127,7 +127,7 @@ def _prepare(engine: Engine, ca_bundle: Path | None, say: Say) -> tuple[str, str
     disk = "buildproof-guest-" + hashlib.sha256("\n".join([image.id, *ids]).encode()).hexdigest()[:16]
     if disk not in {thing.id for thing in engine.things(labels.OURS) if thing.kind is Kind.VOLUME}:
         say(f"packing the images of the faults into the guest's disk: {', '.join(needed.used)}")
-        engine.create_volume(disk, labels.of("guest-disk"))
+        engine.create_volume(disk, labels.of("guest-disk"), shared=True)
         try:
             _pack(engine, image.reference, disk, needed.used)
         except BaseException:

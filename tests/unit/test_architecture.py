@@ -18,7 +18,8 @@ SOURCE = ROOT / "src" / "buildproof"
 # Upper rows import lower rows, never the other way.
 ROWS = (
     ("plugin", "suite", "cli"),
-    ("proof", "summary", "calibration", "plugin_baseline", "plugin_ci", "cli_list"),
+    ("proof", "summary", "calibration", "plugin_baseline", "plugin_ci", "cli_list", "cli_shell"),
+    ("shell",),
     ("session",),
     ("killed",),
     ("runner",),

@@ -13,7 +13,7 @@ from filelock import FileLock
 from buildproof import labels
 from buildproof.engine import Engine, Kind, Thing
 from buildproof.errors import EngineError
-from buildproof.layout import FETCHED, downloads, fetch_lock
+from buildproof.layout import downloads, fetch_lock
 from buildproof.leftovers import KEPT, Standing, clean, sweep, sweep_run, sweep_scratch
 from buildproof.leftovers.judgement import judged
 from buildproof.ownership import Here, Keep, Mark, Owner, Process, here, scratch_folder, scratch_prefix, this_process
@@ -43,19 +43,13 @@ def image(*names: str, of: str | None = None) -> Thing:
 class FakeEngine:
     """Has what it is given, and, as Podman does, refuses to remove a probe that a build still depends on."""
 
-    def __init__(self, *found: Thing, finished: bool = False) -> None:
+    def __init__(self, *found: Thing) -> None:
         self.found = {thing.id: thing for thing in found}
-        self.finished = finished
         self.stubborn: set[str] = set()
 
     def things(self, label: str) -> list[Thing]:
         assert label == labels.OURS
         return list(self.found.values())
-
-    def exists(self, container: str, path: str) -> bool:
-        assert container in self.found
-        assert path == str(FETCHED)
-        return self.finished
 
     def remove(self, container: str) -> None:
         assert container.replace("probe", "build") not in set(self.found) - {container}
@@ -118,6 +112,14 @@ def test_what_somebody_made_from_our_images_is_not_ours() -> None:
     untagged = image(of="buildproof/windows:1")
     foreign = Thing(kind=Kind.VOLUME, id="foreign", labels={"other": "1"})
     assert standing(by_hand, older, derived, untagged, foreign) == {}
+    made_by_us = container("made-by-us", GONE, **{labels.IMAGE: "buildproof/windows:1"})
+    assert standing(made_by_us) == {"made-by-us": Standing.DEAD}, "it inherits them as well"
+
+
+def test_an_image_of_a_kept_container_goes_with_the_shell_that_made_it() -> None:
+    told = {**labels.of_image("buildproof/kept:1"), **GONE.mark(NOW).labels()}
+    left = Thing(kind=Kind.IMAGE, id="kept", names=("buildproof/kept:1",), labels=told, size=1)
+    assert standing(left) == {"kept": Standing.DEAD}
 
 
 def test_what_an_older_version_left_is_known_by_what_it_does_now() -> None:
@@ -130,25 +132,29 @@ def test_what_an_older_version_left_is_known_by_what_it_does_now() -> None:
     }  # fmt: skip
 
 
-def fetching() -> Thing:
-    return container("fetch", GONE, "fetch", **{labels.FILLS: "cache"})
+def full(name: str) -> Thing:
+    """The mark beside a fetch volume that was filled."""
+    told = {**labels.of("fetch"), labels.FULL: name, **GONE.mark(NOW, shared=True).labels()}
+    return Thing(kind=Kind.VOLUME, id=f"{name}-full", labels=told)
 
 
 def test_a_volume_that_a_dead_run_was_filling_goes_and_a_full_one_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    half, full = (
-        FakeEngine(fetching(), volume("cache", GONE)),
-        FakeEngine(fetching(), volume("cache", GONE), finished=True),
-    )
-    swept(half)
-    swept(full)
-    assert (set(half.found), set(full.found)) == (set(), {"cache"})
-    waiting = FakeEngine(fetching(), volume("cache", GONE))
-    with FileLock(fetch_lock("cache")):
-        swept(waiting)
-    assert set(waiting.found) == {"cache"}, "somebody is about to fill it"
+    engine = FakeEngine(
+        container("fetch", GONE, "fetch"), volume("half", GONE, shared=False), volume("whole", GONE, shared=False),
+        full("whole"), volume("filled-now", GONE, shared=False),
+    )  # fmt: skip
+    with FileLock(fetch_lock("filled-now")):
+        _, said = swept(engine)
+    assert set(engine.found) == {"whole", "whole-full", "filled-now"}
+    assert said[0].endswith("the volume filled-now is being filled")
+    engine = FakeEngine(volume("half", GONE, shared=False), volume("whole", GONE, shared=False), full("whole"))
+    assert sweep_run(cast("Engine", engine), "then", print) == 1
+    assert set(engine.found) == {"whole", "whole-full"}
+    list(clean(cast("Engine", engine), {Standing.CACHE}, really=True))
+    assert engine.found == {}
 
 
 def test_a_thing_that_the_engine_does_not_let_go_does_not_save_the_others() -> None:

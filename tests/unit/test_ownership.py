@@ -44,7 +44,7 @@ def test_a_mark_is_read_back_as_it_was_written() -> None:
     assert (written.run, written.keep) == ("run-1", Keep.FAILED)
     assert written.deadline > NOW + 10
     assert owner.mark(NOW, shared=True).keep is Keep.SHARED
-    assert labels.RUN not in Owner(process=PROCESS).mark(NOW).labels()
+    assert Owner(process=PROCESS).mark(NOW).labels()[labels.RUN] == "", "or a container would inherit its image's"
 
 
 @pytest.mark.parametrize("key", [labels.OWNER, labels.DEADLINE, labels.KEEP])
@@ -114,3 +114,16 @@ def test_a_scratch_folder_tells_its_owner_and_is_found_when_that_is_dead(tmp_pat
     assert {path.name for path in abandoned(tmp_path, here())} == {f"{gone}dir", f"{gone}file"}
     with scratch_folder() as folder:
         assert Path(folder).name.startswith(scratch_prefix())
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        (Keep.NONE, (False, False)),
+        (Keep.FAILED, (False, True)),
+        (Keep.ALL, (True, True)),
+        (Keep.SHARED, (False, False)),
+    ],
+)
+def test_a_policy_says_whose_containers_stay(policy: Keep, kept: tuple[bool, bool]) -> None:
+    assert (policy.keeps(passed=True), policy.keeps(passed=False)) == kept

@@ -6,6 +6,7 @@ import io
 import json
 import queue
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,7 +21,7 @@ from buildproof.limits import Limits
 from buildproof.logs import Log
 from buildproof.pod import Ending, Pod, PodSpec
 from buildproof.pod import pod as room
-from buildproof.pod.gate import gate_argv
+from buildproof.pod.gate import gate_argv, shell_argv
 from buildproof.timeline import Timeline
 
 HELLO = {"event": "hello", "accounting_refused": None, "host_swap": 0}
@@ -60,6 +61,7 @@ class FakeEngine:
         self.specs: list[ContainerSpec] = []
         self.killed: list[str] = []
         self.removed: list[str] = []
+        self.renamed: dict[str, str] = {}
         self.code = 0
         self.ends = True
         self.lines: list[Line] = []
@@ -95,6 +97,9 @@ class FakeEngine:
 
     def kill(self, container: str) -> None:
         self.killed.append(container)
+
+    def rename(self, container: str, name: str) -> None:
+        self.renamed[container] = name
 
     def remove(self, container: str) -> None:
         self.removed.append(container)
@@ -663,6 +668,36 @@ def test_only_a_builder_that_says_so_gets_a_seccomp_profile_of_ours(
     assert not allowed or {"acct", "bpf", "keyctl", "kexec_load", "init_module"} <= refused
 
 
+# -- kept and held ------------------------------------------------------------------------------------------------
+
+
+def test_a_kept_build_is_over_has_its_name_and_outlives_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch)
+    bench.pod.keep("kept-1")
+    bench.pod._remove()
+    assert bench.engine.killed == ["the-build"]
+    assert bench.engine.renamed == {"the-build": "kept-1"}
+    assert bench.engine.removed == ["the-probe"]
+
+
+def test_an_heir_has_the_volumes_of_the_kept_container_and_none_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, heir_of="kept-1", volumes={"fetched": ("/buildproof/cache", False)})
+    bench.pod._create_build()
+    spec = bench.engine.specs[-1]
+    assert (spec.heir_of, spec.volumes, spec.scratch) == ("kept-1", {}, ())
+
+
+@pytest.mark.parametrize("end", ["said", "probe-gone", "build-gone"])
+def test_a_held_pod_listens_until_it_is_told_or_is_gone(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    bench = Bench(monkeypatch)
+    bench.say("probe", {"event": "sample", "at_s": 1.0})
+    if end != "said":
+        bench.say(end, b"", at=105.0)
+    bench.pod.hold(lambda: bench.messages.now > (103.0 if end == "said" else 1e9))
+    assert bench.pod.observation.sample["at_s"] == 1.0
+    assert bench.messages.now == pytest.approx(103.2 if end == "said" else 105.0, abs=0.21)
+
+
 # -- the gate -------------------------------------------------------------------------------------------------------
 
 
@@ -802,3 +837,10 @@ def test_a_pod_whose_engine_went_is_left_to_the_sweep(bench: Bench, monkeypatch:
     monkeypatch.setattr(bench.engine, "remove", gone)
     bench.pod._remove()
     assert asked == ["the-build"]
+
+
+@pytest.mark.parametrize(("address_space", "told"), [(1 << 30, "1048576"), (None, "unlimited")])
+def test_a_persons_shell_has_the_address_space_of_the_build(address_space: int | None, told: str) -> None:
+    argv = shell_argv(address_space=address_space)
+    done = subprocess.run(argv, input="ulimit -v; exit 3", text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (3, told)

@@ -14,9 +14,13 @@ _STREAM_HEADER = struct.Struct(">BxxxL")
 
 
 class Attachment:
-    """A container's streams over one connection. Closing it closes the container's stdin, and with it a lease."""
+    """A container's streams over one connection. Closing it closes the container's stdin, and with it a lease.
 
-    def __init__(self, sock: Any) -> None:
+    With a terminal there is one stream, which is `raw`.
+    """
+
+    def __init__(self, sock: Any, *, raw: bool = False) -> None:
+        self._raw = raw
         self._sock: socket.socket = getattr(sock, "_sock", sock)
         self._holder = sock
         self._sock.settimeout(None)
@@ -33,6 +37,8 @@ class Attachment:
 
     def chunks(self) -> Iterator[bytes]:
         """What the container prints, stdout and stderr as they come, until it ends or the connection does."""
+        while self._raw and (data := self._receive(1 << 16)):
+            yield data
         while header := self._exactly(_STREAM_HEADER.size):
             _stream, length = _STREAM_HEADER.unpack(header)
             while length:

@@ -23,6 +23,7 @@ from docker.types import CancellableStream, HostConfig, LogConfig, Mount, Ulimit
 
 from buildproof.engine.attachment import Attachment
 from buildproof.engine.failure import call_timeout_s, rlimits_told_apart, timed_out, told_as
+from buildproof.engine.inside import Command
 from buildproof.engine.inventory import Kind, Thing, things
 from buildproof.engine.spec import ContainerSpec, ContainerState
 from buildproof.engine.witness import Stream, Tell, Witness
@@ -222,7 +223,7 @@ class Engine:
             mounts=mounts or None,
             devices=[f"{device}:{device}:rwm" for device in spec.devices] or None,
             port_bindings=dict.fromkeys(spec.loopback_ports, ("127.0.0.1", None)) or None,
-            volumes_from=[f"{spec.volumes_of}:ro"] if spec.volumes_of else None,
+            volumes_from=[spec.heir_of] if spec.heir_of else [f"{spec.volumes_of}:ro"] if spec.volumes_of else None,
             log_config=None if spec.keep_log else LogConfig(type="none"),
         )
         if spec.host_cgroup_namespace:
@@ -299,6 +300,11 @@ class Engine:
                 if error.status_code != 409:
                     raise
 
+    def rename(self, container: str, name: str) -> None:
+        """Give a container another name."""
+        with told_as(f"rename container {container[:12]}"):
+            self._api.rename(container, name)
+
     def remove(self, container: str) -> None:
         """Remove a container with its anonymous volumes, running or not; nothing happens when it is gone already."""
         with told_as(f"remove container {container[:12]}"), contextlib.suppress(docker.errors.NotFound):
@@ -352,12 +358,23 @@ class Engine:
             attachment.close()
         return code
 
+    def run_inside(self, container: str, argv: tuple[str, ...], *, terminal: bool) -> Command:
+        """Start a command in a running container."""
+        return Command(self._api, container, argv, terminal=terminal)
+
+    def commit(self, container: str, reference: str, labels: dict[str, str]) -> None:
+        """Make an image of what a container changed in its own; its volumes are not in it. It is this owner's."""
+        repository, _, tag = reference.partition(":")
+        changes = "\n".join(f"LABEL {key}={value}" for key, value in {**labels, **self._mark()}.items())
+        with told_as(f"make an image of container {container[:12]}"):
+            self._api.commit(container, repository, tag, changes=changes)
+
     # -- volumes and what carries our labels ----------------------------------------------------------
 
-    def create_volume(self, name: str, labels: dict[str, str]) -> None:
-        """Create a named volume, which is shared by all runs; one that exists already is left as it is."""
+    def create_volume(self, name: str, labels: dict[str, str], *, shared: bool) -> None:
+        """Create a named volume, of this owner or `shared` by all runs; one that exists already is left as it is."""
         with told_as(f"create the volume {name}"):
-            self._api.create_volume(name, labels={**labels, **self._mark(shared=True)})
+            self._api.create_volume(name, labels={**labels, **self._mark(shared=shared)})
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; nothing happens when it is gone already."""

@@ -36,6 +36,7 @@ class ContainerSpec:
     volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
     scratch: tuple[str, ...] = ()  # mount points of anonymous volumes, which go with the container
     volumes_of: str | None = None  # another container, whose volumes this one may read
+    heir_of: str | None = None  # another container, whose volumes this one has as that had them
     binds: dict[str, str] = field(default_factory=dict)
     devices: tuple[str, ...] = ()
     loopback_ports: tuple[int, ...] = ()  # published at a free port of the engine's loopback address; needs a network

@@ -37,7 +37,23 @@ def judged(found: Iterable[Thing], here: Here) -> list[Judged]:
     """All things that are ours, in the order in which an engine lets go of them."""
     ours = sorted(filter(is_ours, found), key=_order)
     needed = {volume: thing.names[0] for thing in ours if is_kept(thing) for volume in thing.uses}
-    return [_judge(thing, here, needed.get(thing.id)) for thing in ours]
+    full = _full(ours)
+    return [_judge(thing, here, needed_by=needed.get(thing.id), full=thing.id in full) for thing in ours]
+
+
+def of_run(found: Iterable[Thing], run: str) -> Iterator[Thing]:
+    """What one run made for itself alone and did not keep, whoever of its processes did."""
+    ours = sorted(filter(is_ours, found), key=_order)
+    spared = {volume for thing in ours if is_kept(thing) for volume in thing.uses} | _full(ours)
+    for thing in ours:
+        mark = Mark.read(thing.labels)
+        if mark and mark.run == run and mark.keep is not Keep.SHARED and not is_kept(thing) and thing.id not in spared:
+            yield thing
+
+
+def _full(ours: Iterable[Thing]) -> set[str]:
+    """Fetch volumes that were filled: they belong to every run then."""
+    return {thing.labels[labels.FULL] for thing in ours if labels.FULL in thing.labels}
 
 
 def is_ours(thing: Thing) -> bool:
@@ -47,7 +63,7 @@ def is_ours(thing: Thing) -> bool:
     if thing.kind is Kind.IMAGE:
         name = thing.labels.get(labels.IMAGE)
         return name in thing.names if name else any(tag.startswith("buildproof/") for tag in thing.names)
-    return labels.IMAGE not in thing.labels and thing.labels[labels.OURS] != "image"
+    return thing.labels[labels.OURS] != "image"
 
 
 def is_kept(thing: Thing) -> bool:
@@ -55,9 +71,9 @@ def is_kept(thing: Thing) -> bool:
     return thing.kind is Kind.CONTAINER and any(name.startswith(KEPT) for name in thing.names)
 
 
-def _judge(thing: Thing, here: Here, needed_by: str | None) -> Judged:
+def _judge(thing: Thing, here: Here, *, needed_by: str | None, full: bool) -> Judged:
     mark = Mark.read(thing.labels)
-    if thing.kind is Kind.IMAGE:
+    if thing.kind is Kind.IMAGE and (mark is None or mark.keep is Keep.SHARED):
         return Judged(thing=thing, standing=Standing.IMAGE, why="builds are made in it")
     if is_kept(thing):
         return Judged(thing=thing, standing=Standing.KEPT, why="kept for `buildproof shell`")
@@ -67,21 +83,11 @@ def _judge(thing: Thing, here: Here, needed_by: str | None) -> Judged:
         return Judged(thing=thing, standing=Standing.IN_USE, why="it runs, and nothing says whose it is")
     if mark is None and thing.kind is Kind.CONTAINER:
         return Judged(thing=thing, standing=Standing.DEAD, why="it does not run, and nothing says whose it is")
-    if mark is None or mark.keep is Keep.SHARED:
+    if mark is None or mark.keep is Keep.SHARED or full:
         return Judged(thing=thing, standing=Standing.CACHE, why="shared by all runs")
     if reason := why_dead(mark, here):
         return Judged(thing=thing, standing=Standing.DEAD, why=reason)
     return Judged(thing=thing, standing=Standing.IN_USE, why=f"its owner, process {mark.process.pid}, may be at work")
-
-
-def of_run(found: Iterable[Thing], run: str) -> Iterator[Thing]:
-    """What one run made for itself alone and did not keep, whoever of its processes did."""
-    ours = sorted(filter(is_ours, found), key=_order)
-    needed = {volume for thing in ours if is_kept(thing) for volume in thing.uses}
-    for thing in ours:
-        mark = Mark.read(thing.labels)
-        if mark and mark.run == run and mark.keep is not Keep.SHARED and not is_kept(thing) and thing.id not in needed:
-            yield thing
 
 
 def _order(thing: Thing) -> tuple[int, bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -13,7 +12,7 @@ from filelock import FileLock, Timeout
 from buildproof import labels
 from buildproof.engine import Engine, Kind, Thing
 from buildproof.errors import EngineError
-from buildproof.layout import FETCHED, downloads, fetch_lock
+from buildproof.layout import downloads, fetch_lock
 from buildproof.leftovers.judgement import Judged, Standing, judged, of_run
 from buildproof.ownership import abandoned, here
 
@@ -49,15 +48,16 @@ def sweep_scratch() -> int:
 
 
 def remove(engine: Engine, thing: Thing) -> None:
-    """Remove one thing, and with a container that was filling a shared volume what it had not finished."""
+    """Remove one thing, and no volume that somebody on this host is filling. Raises EngineError."""
     match thing.kind:
         case Kind.CONTAINER:
-            unfinished = _unfinished(engine, thing)
             engine.remove(thing.id)
-            if unfinished:
-                _remove_unfinished(engine, unfinished)
         case Kind.VOLUME:
-            engine.remove_volume(thing.id)
+            try:
+                with FileLock(fetch_lock(thing.id), timeout=0):
+                    engine.remove_volume(thing.id)
+            except Timeout as error:
+                raise EngineError(f"the volume {thing.id} is being filled") from error
         case Kind.IMAGE:
             for name in thing.names:
                 engine.remove_image(name)
@@ -72,16 +72,3 @@ def _remove_all(engine: Engine, dead: Iterable[Judged], say: Callable[[str], Non
         except EngineError as error:
             say(f"left where it is, {known.why}: {error.what}")
     return count
-
-
-def _unfinished(engine: Engine, thing: Thing) -> str | None:
-    volume = thing.labels.get(labels.FILLS)
-    if not volume or engine.exists(thing.id, str(FETCHED)):
-        return None
-    return volume
-
-
-def _remove_unfinished(engine: Engine, volume: str) -> None:
-    """Unless somebody is about to fill it again."""
-    with contextlib.suppress(Timeout, EngineError), FileLock(fetch_lock(volume), timeout=0):
-        engine.remove_volume(volume)

@@ -21,6 +21,10 @@ class Keep(StrEnum):
     ALL = "all"
     SHARED = "shared"
 
+    def keeps(self, *, passed: bool) -> bool:
+        """Whether a run with this policy leaves the container of a build that ended so."""
+        return self is Keep.ALL or (self is Keep.FAILED and not passed)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
@@ -48,13 +52,13 @@ class Mark:
 
     def labels(self) -> dict[str, str]:
         """The mark as labels."""
-        told = {
+        return {
             labels.OWNER: str(self.process),
             labels.HOST: self.process.host,
             labels.DEADLINE: f"{self.deadline:.0f}",
             labels.KEEP: self.keep.value,
+            labels.RUN: self.run or "",  # said even so: a container inherits what its image says
         }
-        return {**told, labels.RUN: self.run} if self.run else told
 
     @classmethod
     def read(cls, found: Mapping[str, str]) -> Self | None:
@@ -65,7 +69,7 @@ class Mark:
                 process=Process(pid=int(pid), started=int(started), host=found.get(labels.HOST, "")),
                 deadline=float(found.get(labels.DEADLINE, "")),
                 keep=Keep(found.get(labels.KEEP, "")),
-                run=found.get(labels.RUN),
+                run=found.get(labels.RUN) or None,
             )
         except ValueError:
             return None

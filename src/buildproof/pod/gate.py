@@ -17,5 +17,13 @@ exit $status
 
 def gate_argv(command: str, *, token: str, address_space: int | None) -> tuple[str, ...]:
     """The words to execute: `token` is printed when the gate is reached, `address_space` is RLIMIT_AS in bytes."""
-    ulimit = f"ulimit -v {address_space // 1024} || exit 125" if address_space else ":"
-    return ("/bin/sh", "-c", _GATE.format(ulimit=ulimit, token=token), "buildproof", command)
+    return ("/bin/sh", "-c", _GATE.format(ulimit=_ulimit(address_space), token=token), "buildproof", command)
+
+
+def shell_argv(*, address_space: int | None) -> tuple[str, ...]:
+    """The words of a shell for a person, with the limit that only a gate sets: bash where the image has it."""
+    return ("/bin/sh", "-c", f'{_ulimit(address_space)}; exec "$(command -v bash || command -v sh)"')
+
+
+def _ulimit(address_space: int | None) -> str:
+    return f"ulimit -v {address_space // 1024} || exit 125" if address_space else ":"

@@ -39,6 +39,7 @@ ENDING_S = 60.0
 MOST_PAUSED_S = 600.0
 PROBE_SILENT_S = 30.0  # it reports every second: a probe that was stopped or starved watches nothing
 PROBE_DEADLINE_GRACE_S = 120.0
+_LISTEN_S = 0.2
 
 
 class Pod:
@@ -90,19 +91,21 @@ class Pod:
     def _create_build(self) -> None:
         spec = self._spec
         granted = {name: pair for name, pair in spec.limits.rlimits.items() if name not in self._refused}
-        self._build = self._engine.create(
-            ContainerSpec(
-                image=spec.image,
-                argv=gate_argv(spec.command, token=self._token, address_space=spec.limits.address_space),
-                environment=spec.environment,
-                labels=labels.of("build", build=spec.build_id),
-                workdir=spec.workdir,
-                limits=replace(spec.limits, rlimits=granted),
-                pid_namespace_of=self._probe,
-                volumes=spec.volumes,
-                stdin=True,
-            ).in_box(spec.box)
-        )
+        container = ContainerSpec(
+            image=spec.image,
+            argv=gate_argv(spec.command, token=self._token, address_space=spec.limits.address_space),
+            environment=spec.environment,
+            labels=labels.of("build", build=spec.build_id),
+            workdir=spec.workdir,
+            limits=replace(spec.limits, rlimits=granted),
+            pid_namespace_of=self._probe,
+            volumes=spec.volumes,
+            stdin=True,
+        ).in_box(spec.box)
+        if spec.heir_of:
+            self._build = self._engine.create(replace(container, volumes={}, scratch=(), heir_of=spec.heir_of))
+            return
+        self._build = self._engine.create(container)
         names = [SOURCE.name, HOME.name]
         if str(CACHE_VOLUME) not in (point for point, _ in spec.volumes.values()):
             names += [CACHE_VOLUME.name, str(CACHE.relative_to(WORK))]
@@ -149,6 +152,17 @@ class Pod:
     def get(self, path: str) -> Iterator[bytes] | None:
         """A path of the ended build container as a tar stream; None when nothing is there."""
         return self._engine.get(self._build, path)
+
+    def hold(self, is_over: Callable[[], bool]) -> None:
+        """Keep the build at its gate, and listen to both containers, until `is_over` or one of them is gone."""
+        while not (is_over() or self._probe_gone or self._build_gone):
+            self._next(time.monotonic() + _LISTEN_S)
+
+    def keep(self, name: str) -> None:
+        """Leave the build container and its volumes, ended, under this name; the pod's end removes it no more."""
+        self._engine.kill(self._build)
+        self._engine.rename(self._build, name)
+        self._build = ""
 
     # -- before the build ---------------------------------------------------------------------------
 

@@ -11,7 +11,10 @@ from buildproof.limits import Limits
 
 @dataclass(frozen=True, kw_only=True)
 class PodSpec:
-    """What to run, and in which box. `volumes` as in ContainerSpec; times are seconds."""
+    """What to run, and in which box. `volumes` as in ContainerSpec; times are seconds.
+
+    The heir of a container that was kept has its volumes instead, all that was written included.
+    """
 
     build_id: str
     image: str
@@ -24,6 +27,7 @@ class PodSpec:
     silent_limit_s: float | None = None
     volumes: dict[str, tuple[str, bool]] = field(default_factory=dict)
     box: Box = field(default_factory=Box)
+    heir_of: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

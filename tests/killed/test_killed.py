@@ -1,0 +1,152 @@
+"""However a harness ends, its builds end with it, and the next start leaves nothing of it but its record."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.killed.conftest import Figures, Harness
+
+from buildproof import labels
+from buildproof.engine import Engine, Kind
+from buildproof.record import Phase
+from buildproof.verdict import Outcome
+
+_WITH_WORKERS = 0.3  # of the kills: the harness is the controller of two workers then
+
+
+def wait(harness: Harness, seconds: float) -> None:
+    """Until the moment, or the end of the run if that comes first."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and harness.process and harness.process.poll() is None:
+        time.sleep(min(0.02, max(0.0, deadline - time.monotonic())))
+
+
+def test_a_killed_harness_leaves_nothing(harness: Harness, moment: float, whole_run_s: float, figures: Figures) -> None:
+    with_workers = moment * 97 % 1 < _WITH_WORKERS
+    process = harness.start(*(("-n", "2") if with_workers else ()))
+    wait(harness, moment * whole_run_s)
+    harness.kill()
+    run, phase = harness.run, harness.phase()
+    figures.phases[phase] += 1
+    figures.over_after_s.append(harness.over_after_s(run))
+    before = harness.record()
+    harness.next_start()
+    if run is None:
+        return
+    left = harness.things(run)
+    figures.left += len(left)
+    assert left == []
+    assert list(Path(tempfile.gettempdir()).glob(f"buildproof-{process.pid}-*")) == []
+    folder = harness.folder / ".buildproof" / run
+    if before is None:
+        assert not folder.exists()
+        return
+    assert not {".owner", ".locks", "record.json.partial"} & {path.name for path in folder.iterdir()}
+    after = harness.record_of(run)
+    assert after.ended is not None
+    for known, build in zip(before.builds, after.builds, strict=True):
+        if known.verdict:
+            assert build == known
+        elif known.phase is Phase.PLANNED:
+            assert build.verdict is None
+        else:
+            assert build.verdict
+            assert (build.verdict.outcome, build.verdict.cause) == (Outcome.CANCELLED, "killed")
+
+
+@pytest.mark.parametrize(
+    ("number", "options"),
+    [(signal.SIGTERM, ()), (signal.SIGTERM, ("-n", "2")), (signal.SIGHUP, ())],
+    ids=["SIGTERM", "SIGTERM-workers", "SIGHUP"],
+)
+def test_a_harness_that_is_told_to_end_takes_everything_down_itself(
+    harness: Harness, number: signal.Signals, options: tuple[str, ...]
+) -> None:
+    process = harness.start(*options)
+    harness.await_phase("fetch", "build")
+    process.send_signal(number)
+    process.wait(60)
+    run = harness.run
+    assert run
+    assert harness.things(run) == []
+    record = harness.record_of(run)
+    assert record.ended is not None
+    begun = [build for build in record.builds if build.phase is not Phase.PLANNED]
+    assert begun
+    assert all(build.verdict and build.verdict.outcome is Outcome.CANCELLED for build in begun)
+
+
+def test_the_start_of_a_run_touches_nothing_of_one_that_is_under_way(harness: Harness) -> None:
+    process = harness.start()
+    harness.await_phase("build")
+    first = harness.run
+    assert first
+    before = {thing.id for thing in harness.things(first)}
+    assert before
+    harness.next_start()
+    assert process.wait(300) == 0, harness.output()
+    assert harness.record_of(first).ended is not None
+    assert harness.things(first) == []
+
+
+def shell(harness: Harness, build: str, script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """`buildproof shell` with a script instead of a person."""
+    words = [str(Path(sys.executable).with_name("buildproof")), "shell", build, *options]
+    return subprocess.run(
+        words, cwd=harness.folder, input=script, text=True, capture_output=True, check=False, timeout=300
+    )
+
+
+def typed(harness: Harness, build: str, text: str, *, code: int) -> str:
+    """The same with a person at a terminal, who types this; what the terminal shows."""
+    person, terminal = pty.openpty()
+    words = [str(Path(sys.executable).with_name("buildproof")), "shell", build]
+    with subprocess.Popen(words, cwd=harness.folder, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        os.write(person, text.encode())
+        shown = b""
+        with suppress(OSError):  # EIO when nobody has the other end any more, pty(7)
+            while data := os.read(person, 1 << 16):
+                shown += data
+        os.close(person)
+    assert process.returncode == code, shown
+    return shown.decode("utf-8", "replace")
+
+
+def test_the_container_of_a_failed_build_is_kept_when_asked_for_and_can_be_entered(
+    failing: Harness, engine: Engine
+) -> None:
+    assert failing.start("--keep", "failed").wait(300) == 10, failing.output()
+    run = failing.run
+    assert run
+    bad, good = failing.record_of(run).builds
+    assert (bad.kept, good.kept) == (f"buildproof-kept-{run}-{bad.id}", None)
+    failing.next_start()
+    (kept,) = [thing for thing in engine.things(f"{labels.RUN}={run}") if thing.kind is Kind.CONTAINER]
+    assert kept.names == (bad.kept,)
+    assert not kept.running
+    entered = shell(failing, bad.id, "cat result; cat /proc/self/limits | grep -c .; echo more > result; exit 3")
+    assert (entered.returncode, entered.stdout.splitlines()[0]) == (3, "almost"), entered
+    again = shell(
+        failing, bad.id, "cat result; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max"
+    )
+    assert again.stdout.splitlines()[0] == "more", "its volumes are the kept container's own"
+    assert str(512 << 20) in again.stdout.splitlines()[1:]
+    assert "/dev/pts/" in typed(failing, bad.id, "tty\nexit 5\n", code=5)
+    fresh = shell(failing, bad.id, "ls; cat $BUILDPROOF_CACHE/two", "--fresh")
+    assert fresh.stdout.split() == ["app.c", "buildproof.toml", "pytest.ini", "said", "2"], fresh
+    left = [
+        thing
+        for thing in engine.things(labels.OURS)
+        if labels.BUILD in thing.labels and thing.labels[labels.BUILD] == bad.id
+    ]
+    assert [thing.id for thing in left if thing.kind is Kind.CONTAINER] == [kept.id]
