@@ -44,6 +44,11 @@ class Machine(StrEnum):
         """The ELF header's e_machine value."""
         return {"x86_64": 62, "i686": 3, "aarch64": 183}[self.value]
 
+    @classmethod
+    def numbered(cls, form: Format, number: int) -> Machine | None:
+        """The processor of this number in a file of this format; None for one that is not known here."""
+        return next((one for one in cls if number == (one.coff if form is Format.PE else one.elf)), None)
+
     @property
     def bits(self) -> int:
         """Width of an address: 32 or 64."""

@@ -20,7 +20,7 @@ from buildproof.targets import Machine, Target
 
 SAMPLES = Path(__file__).parent / "samples"
 SUPERBLOCK = len(minimal_elf())
-INSTALLERS = ("zlib", "zlib-solid", "lzma", "lzma-solid", "bzip2", "bzip2-solid")
+INSTALLERS = ("zlib", "zlib-solid", "lzma", "lzma-solid", "bzip2", "bzip2-solid", "stored")
 OPENED = INSTALLERS[:4]
 
 
@@ -232,3 +232,22 @@ def test_stored_blocks_of_nsis_have_no_complement() -> None:
         out += inflate.decompress(b"the rest")
         assert out == b"one" * 1000 + stored + b"two" * 1000
         assert inflate.eof
+
+
+def test_a_circle_of_folders_is_refused(tmp_path: Path) -> None:
+    data = bytearray((SAMPLES / "plain.AppImage").read_bytes())
+    root = struct.unpack_from("<Q", data, SUPERBLOCK + 32)[0]
+    table = SUPERBLOCK + struct.unpack_from("<Q", data, SUPERBLOCK + 72)[0]
+    entry = data.index(b"\x01\0\x02\0bin", table) - 4  # a folder, and a name of three letters
+    struct.pack_into("<H", data, entry, root & 0xFFFF)
+    (tmp_path / "a.AppImage").write_bytes(data)
+    image = judge_appimage(tmp_path / "a.AppImage")[0]
+    assert failing(image) == ["bundle-whole"]
+    assert "the folder usr/bin is there twice" in messages(image)
+
+
+def test_an_uncompressed_squashfs_and_an_uncompressed_installer_are_read(installers: dict[str, Path]) -> None:
+    image, program = judge_appimage(SAMPLES / "plain.AppImage", "usr/bin/app")
+    assert not failing(image) + failing(program)
+    installer, program = judge_installer(installers["stored"], "bin/app.exe", "packed.bin")
+    assert not failing(installer) + failing(program)

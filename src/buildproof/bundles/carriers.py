@@ -44,16 +44,12 @@ def carrier_of(path: Path, target: Target) -> Carrier | None:
             reader, expected = Reader(mapped), Expectation(target=target)
             if target.binary_format is Format.ELF:
                 elf = ElfImage(reader, NOTHING, expected)
-                return _carrier(reader, _machine(elf.machine, Format.ELF), places.overlay(elf))
+                return _carrier(reader, Machine.numbered(Format.ELF, elf.machine), places.overlay(elf))
             pe = PeImage(reader, NOTHING, expected)
-            return _carrier(reader, _machine(pe.coff.machine, Format.PE), remainder.overlay(pe))
+            return _carrier(reader, Machine.numbered(Format.PE, pe.coff.machine), remainder.overlay(pe))
     # KeyError: a header of a class or kind that does not exist.
     except (OSError, ValueError, KeyError, OutOfFileError, MisplacedError):
         return None
-
-
-def _machine(number: int, form: Format) -> Machine | None:
-    return next((one for one in Machine if number == (one.coff if form is Format.PE else one.elf)), None)
 
 
 def _carrier(reader: Reader, machine: Machine | None, rest: range) -> Carrier:

@@ -9,7 +9,7 @@ from buildproof.artifacts.coff.image import BIG_CLASS, CoffObject
 from buildproof.artifacts.coff.symbols import symbol_problems, table_problems
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
-from buildproof.targets import Machine
+from buildproof.targets import Format, Machine
 
 _RELOCATION = struct.Struct("<IIH")
 _MOST_SECTIONS = 1 << 20
@@ -37,7 +37,7 @@ def _header(image: CoffObject) -> Iterator[Problem]:
 def _machine(image: CoffObject) -> Iterator[Problem]:
     expected, found = image.expected.target.machine, image.header.machine
     if found != expected.coff:
-        actual = next((str(machine) for machine in Machine if machine.coff == found), "another machine")
+        actual = Machine.numbered(Format.PE, found) or "another machine"
         yield Problem(
             message=f"the object is for {actual}, not for {expected}",
             offset=6 if image.header.big else 0,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from buildproof.artifacts import policy
 from buildproof.artifacts.elf.dynamic import needed, no_dynamic
-from buildproof.artifacts.elf.image import DynamicTag, ElfImage
+from buildproof.artifacts.elf.image import ElfImage
+from buildproof.artifacts.elf.structures import DynamicTag
 from buildproof.artifacts.elf.versions import Needed, symbols_of, versions_needed
 from buildproof.artifacts.rule import Aspect, Problem, Rule
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from buildproof.artifacts.elf.image import CLASS_32, DynamicTag, ElfImage, SegmentType
+from buildproof.artifacts.elf.image import ElfImage
+from buildproof.artifacts.elf.structures import CLASS_32, DynamicTag, SegmentType
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 

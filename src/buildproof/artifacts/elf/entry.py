@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildproof.artifacts.content import PAGE
-from buildproof.artifacts.elf.image import SHF_EXECINSTR, ElfImage, Segment
+from buildproof.artifacts.elf.image import ElfImage
+from buildproof.artifacts.elf.structures import SHF_EXECINSTR, Segment
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 from buildproof.targets import Kind

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from buildproof.artifacts.elf.dynamic import no_dynamic
-from buildproof.artifacts.elf.image import DynamicTag, ElfImage, ObjectType, SectionType, SegmentType
+from buildproof.artifacts.elf.image import ElfImage
 from buildproof.artifacts.elf.sections import no_sections
+from buildproof.artifacts.elf.structures import DynamicTag, ObjectType, SectionType, SegmentType
 from buildproof.artifacts.elf.symbols import undefined_names
+from buildproof.artifacts.levels import at_level, keeps_symbols
 from buildproof.artifacts.rule import Aspect, Problem, Rule
-from buildproof.hardening import Hardening, Symbols
+from buildproof.hardening import Hardening
 
 _CANARY = "__stack_chk_fail"
 
@@ -108,96 +110,79 @@ def _stripped(image: ElfImage) -> Iterator[Problem]:
 
 
 def _keeps_symbols(image: ElfImage) -> str | None:
-    chosen = image.expected.symbols is Symbols.STRIPPED
-    return no_sections(image) if chosen else "the project does not ask for stripped files"
-
-
-def _level(level: Hardening) -> Callable[[ElfImage], str | None]:
-    return lambda image: image.expected.asks_for(level)
-
-
-def _dynamic_level(level: Hardening) -> Callable[[ElfImage], str | None]:
-    return lambda image: image.expected.asks_for(level) or no_dynamic(image)
+    return keeps_symbols(image) or no_sections(image)
 
 
 RULES: tuple[Rule[ElfImage], ...] = (
-    Rule(
-        id="elf-pie",
-        title="the program can be loaded to a random address",
-        source='System V gABI, ch. 4 "ELF Header": ET_DYN; Linux, fs/binfmt_elf.c',
-        mend="Compile with -fPIE and link with -pie (or -static-pie); CMake: CMAKE_POSITION_INDEPENDENT_CODE and "
-        "CheckPIESupported.",
-        judge=_pie,
-        applies=_level(Hardening.BASIC),
-        needs=("elf-type",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.BASIC,
+    *at_level(
+        Hardening.BASIC,
+        Rule(
+            id="elf-pie",
+            title="the program can be loaded to a random address",
+            source='System V gABI, ch. 4 "ELF Header": ET_DYN; Linux, fs/binfmt_elf.c',
+            mend="Compile with -fPIE and link with -pie (or -static-pie); CMake: CMAKE_POSITION_INDEPENDENT_CODE and "
+            "CheckPIESupported.",
+            judge=_pie,
+            needs=("elf-type",),
+        ),
+        Rule(
+            id="elf-nx-stack",
+            title="the stack cannot be executed",
+            source="Linux, fs/binfmt_elf.c: PT_GNU_STACK",
+            mend='Give assembly files .section .note.GNU-stack,"",@progbits, or link with -Wl,-z,noexecstack.',
+            judge=_nx_stack,
+            needs=("elf-program-headers",),
+        ),
+        Rule(
+            id="elf-wx",
+            title="no segment can be written and executed, not even by ld.so",
+            source='System V gABI, ch. 5 "Segment Permissions"',
+            mend="Look for -Wl,-N, -Wl,--omagic and for a packer.",
+            judge=_wx,
+            needs=("elf-program-headers", "elf-dynamic"),
+        ),
+        Rule(
+            id="elf-relro",
+            title="what ld.so has relocated becomes read-only",
+            source="Linux Standard Base, Core: PT_GNU_RELRO",
+            mend="Link with -Wl,-z,relro.",
+            judge=_relro,
+            applies=no_dynamic,
+            needs=("elf-program-headers",),
+        ),
     ),
-    Rule(
-        id="elf-nx-stack",
-        title="the stack cannot be executed",
-        source="Linux, fs/binfmt_elf.c: PT_GNU_STACK",
-        mend='Give assembly files .section .note.GNU-stack,"",@progbits, or link with -Wl,-z,noexecstack.',
-        judge=_nx_stack,
-        applies=_level(Hardening.BASIC),
-        needs=("elf-program-headers",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.BASIC,
+    *at_level(
+        Hardening.FULL,
+        Rule(
+            id="elf-bind-now",
+            title="all functions are resolved before the program starts",
+            source='System V gABI, ch. 5 "Dynamic Section": DF_BIND_NOW; ld.so(8): LD_BIND_NOW',
+            mend="Link with -Wl,-z,now.",
+            judge=_bind_now,
+            applies=no_dynamic,
+            needs=("elf-dynamic",),
+        ),
     ),
-    Rule(
-        id="elf-wx",
-        title="no segment can be written and executed, not even by ld.so",
-        source='System V gABI, ch. 5 "Segment Permissions"',
-        mend="Look for -Wl,-N, -Wl,--omagic and for a packer.",
-        judge=_wx,
-        applies=_level(Hardening.BASIC),
-        needs=("elf-program-headers", "elf-dynamic"),
-        aspect=Aspect.HARDENING,
-        level=Hardening.BASIC,
-    ),
-    Rule(
-        id="elf-relro",
-        title="what ld.so has relocated becomes read-only",
-        source="Linux Standard Base, Core: PT_GNU_RELRO",
-        mend="Link with -Wl,-z,relro.",
-        judge=_relro,
-        applies=_dynamic_level(Hardening.BASIC),
-        needs=("elf-program-headers",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.BASIC,
-    ),
-    Rule(
-        id="elf-bind-now",
-        title="all functions are resolved before the program starts",
-        source='System V gABI, ch. 5 "Dynamic Section": DF_BIND_NOW; ld.so(8): LD_BIND_NOW',
-        mend="Link with -Wl,-z,now.",
-        judge=_bind_now,
-        applies=_dynamic_level(Hardening.FULL),
-        needs=("elf-dynamic",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.FULL,
-    ),
-    Rule(
-        id="elf-canary",
-        title="functions check their stack before they return",
-        source="GCC, Program Instrumentation Options: -fstack-protector",
-        mend="Compile with -fstack-protector-strong. rustc cannot, where it is stable.",
-        judge=_canary,
-        applies=_dynamic_level(Hardening.STRICT),
-        needs=("elf-symbols",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.STRICT,
-    ),
-    Rule(
-        id="elf-fortify",
-        title="functions of the C library are called in their checked forms",
-        source="glibc manual, Source Fortification: _FORTIFY_SOURCE",
-        mend="Compile with -O1 or more and -D_FORTIFY_SOURCE=2 or 3.",
-        judge=_fortify,
-        applies=_dynamic_level(Hardening.STRICT),
-        needs=("elf-symbols",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.STRICT,
+    *at_level(
+        Hardening.STRICT,
+        Rule(
+            id="elf-canary",
+            title="functions check their stack before they return",
+            source="GCC, Program Instrumentation Options: -fstack-protector",
+            mend="Compile with -fstack-protector-strong. rustc cannot, where it is stable.",
+            judge=_canary,
+            applies=no_dynamic,
+            needs=("elf-symbols",),
+        ),
+        Rule(
+            id="elf-fortify",
+            title="functions of the C library are called in their checked forms",
+            source="glibc manual, Source Fortification: _FORTIFY_SOURCE",
+            mend="Compile with -O1 or more and -D_FORTIFY_SOURCE=2 or 3.",
+            judge=_fortify,
+            applies=no_dynamic,
+            needs=("elf-symbols",),
+        ),
     ),
     Rule(
         id="elf-stripped",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from buildproof.artifacts.elf.image import CLASS_32, CLASS_64, ElfImage, ObjectType
+from buildproof.artifacts.elf.image import ElfImage
+from buildproof.artifacts.elf.structures import CLASS_32, CLASS_64, ObjectType
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
-from buildproof.targets import Machine
+from buildproof.targets import Format, Machine
 
 _CLASSES = {CLASS_32: "ELFCLASS32", CLASS_64: "ELFCLASS64"}
 _ENCODINGS = {1: "ELFDATA2LSB (little-endian)", 2: "ELFDATA2MSB (big-endian)"}
@@ -33,7 +34,7 @@ def _data(image: ElfImage) -> Iterator[Problem]:
 def _machine(image: ElfImage) -> Iterator[Problem]:
     expected = image.target.machine
     if image.machine != expected.elf:
-        actual = next((str(machine) for machine in Machine if machine.elf == image.machine), "another machine")
+        actual = Machine.numbered(Format.ELF, image.machine) or "another machine"
         yield Problem(
             message=f"the executable is for {actual}, not for {expected}",
             offset=18,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from buildproof.artifacts.elf import entry, headers, places, sections, symbols
-from buildproof.artifacts.elf.image import ElfImage, ObjectType, Section, SectionType
+from buildproof.artifacts.elf.image import ElfImage
+from buildproof.artifacts.elf.structures import ObjectType, Section, SectionType
 from buildproof.artifacts.elf.symbols import symbol_size
 from buildproof.artifacts.reader import U16, U32, U64
 from buildproof.artifacts.rule import REBUILD, Problem, Rule

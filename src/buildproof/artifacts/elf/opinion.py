@@ -10,7 +10,8 @@ from elftools.common.utils import struct_parse
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import StringTableSection
 
-from buildproof.artifacts.elf.image import ElfImage, SegmentType
+from buildproof.artifacts.elf.image import ElfImage
+from buildproof.artifacts.elf.structures import SegmentType
 from buildproof.artifacts.reader import Reader
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from buildproof.artifacts.elf.image import SECTION_HEADER, SHF_ALLOC, SHF_TLS, ElfImage, SectionType, SegmentType
+from buildproof.artifacts.elf.image import SECTION_HEADER, ElfImage
 from buildproof.artifacts.elf.sections import no_sections
+from buildproof.artifacts.elf.structures import SHF_ALLOC, SHF_TLS, SectionType, SegmentType
 from buildproof.artifacts.payload import payload_of
 from buildproof.artifacts.reader import align_up, is_power_of_two, span
 from buildproof.artifacts.rule import REBUILD, Problem, Rule

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from buildproof.artifacts.elf.dynamic import no_dynamic
-from buildproof.artifacts.elf.image import CLASS_32, DynamicTag, ElfImage
+from buildproof.artifacts.elf.image import ElfImage
+from buildproof.artifacts.elf.structures import CLASS_32, DynamicTag
 from buildproof.artifacts.elf.symbols import symbol_count
 from buildproof.artifacts.reader import U32, U64, first_outside
 from buildproof.artifacts.rule import REBUILD, Problem, Rule

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from buildproof.artifacts.elf.image import CLASS_64, ElfImage, SectionType
+from buildproof.artifacts.elf.image import ElfImage
+from buildproof.artifacts.elf.structures import CLASS_64, SectionType
 from buildproof.artifacts.file import HOLE_MEND, hole_problem
 from buildproof.artifacts.reader import span
 from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from buildproof.artifacts.elf.image import CLASS_64, ElfImage, Segment, SegmentType
+from buildproof.artifacts.elf.image import ElfImage
+from buildproof.artifacts.elf.structures import CLASS_64, Segment, SegmentType
 from buildproof.artifacts.reader import is_power_of_two, span
 from buildproof.artifacts.rule import CUT, REBUILD, Problem, Rule
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildproof.artifacts.elf.dynamic import no_dynamic
-from buildproof.artifacts.elf.image import CLASS_32, DynamicTag, ElfImage, SectionType
+from buildproof.artifacts.elf.image import ElfImage
 from buildproof.artifacts.elf.sections import no_sections
+from buildproof.artifacts.elf.structures import CLASS_32, DynamicTag, SectionType
 from buildproof.artifacts.reader import U32, MisplacedError
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from buildproof.artifacts.elf.dynamic import no_dynamic
-from buildproof.artifacts.elf.image import LONGEST_SYMBOL, DynamicTag, ElfImage
+from buildproof.artifacts.elf.image import LONGEST_SYMBOL, ElfImage
+from buildproof.artifacts.elf.structures import DynamicTag
 from buildproof.artifacts.elf.symbols import symbol_count, symbol_size
 from buildproof.artifacts.reader import U16, U32, MisplacedError
 from buildproof.artifacts.rule import REBUILD, Problem, Rule

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from buildproof.artifacts.levels import at_level, keeps_symbols
 from buildproof.artifacts.pe.image import RELOCATION, PeImage
 from buildproof.artifacts.pe.startup import guard_functions
 from buildproof.artifacts.rule import Aspect, Problem, Rule
-from buildproof.hardening import Hardening, Symbols
+from buildproof.hardening import Hardening
 
 _RELOCATIONS_STRIPPED = 0x0001
 _HIGH_ENTROPY_VA, _DYNAMIC_BASE, _NX_COMPAT, _GUARD_CF = 0x0020, 0x0040, 0x0100, 0x4000
@@ -76,76 +77,63 @@ def _stripped(image: PeImage) -> Iterator[Problem]:
         )
 
 
-def _keeps_symbols(image: PeImage) -> str | None:
-    return None if image.expected.symbols is Symbols.STRIPPED else "the project does not ask for stripped files"
-
-
-def _level(level: Hardening) -> Callable[[PeImage], str | None]:
-    return lambda image: image.expected.asks_for(level)
-
-
-def _wide(image: PeImage) -> str | None:
-    narrow = None if image.target.machine.bits == 64 else "32-bit addresses have no room for it"
-    return image.expected.asks_for(Hardening.FULL) or narrow
+def _narrow(image: PeImage) -> str | None:
+    return None if image.target.machine.bits == 64 else "32-bit addresses have no room for it"
 
 
 _SPEC = 'Microsoft PE format, "DLL Characteristics"'
 RULES: tuple[Rule[PeImage], ...] = (
-    Rule(
-        id="pe-aslr",
-        title="the program can be loaded to a random address",
-        source=_SPEC,
-        mend="Link with -Wl,--dynamicbase (MSVC: /DYNAMICBASE), without --disable-reloc-section or strip -R .reloc.",
-        judge=_aslr,
-        applies=_level(Hardening.BASIC),
-        needs=("pe-directories",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.BASIC,
+    *at_level(
+        Hardening.BASIC,
+        Rule(
+            id="pe-aslr",
+            title="the program can be loaded to a random address",
+            source=_SPEC,
+            mend="Link with -Wl,--dynamicbase (MSVC: /DYNAMICBASE), without --disable-reloc-section or "
+            "strip -R .reloc.",
+            judge=_aslr,
+            needs=("pe-directories",),
+        ),
+        Rule(
+            id="pe-nx",
+            title="data cannot be executed",
+            source=_SPEC,
+            mend="Link with -Wl,--nxcompat (MSVC: /NXCOMPAT).",
+            judge=_nx,
+            needs=("pe-optional-header",),
+        ),
+        Rule(
+            id="pe-wx",
+            title="no section can be written and executed",
+            source='Microsoft PE format, "Section Flags"',
+            mend="Look for a packer, for -Wl,--omagic and for section attributes in assembly.",
+            judge=_wx,
+            needs=("pe-section-table",),
+        ),
     ),
-    Rule(
-        id="pe-nx",
-        title="data cannot be executed",
-        source=_SPEC,
-        mend="Link with -Wl,--nxcompat (MSVC: /NXCOMPAT).",
-        judge=_nx,
-        applies=_level(Hardening.BASIC),
-        needs=("pe-optional-header",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.BASIC,
+    *at_level(
+        Hardening.FULL,
+        Rule(
+            id="pe-high-entropy",
+            title="the random address is one of many: 64 bits wide",
+            source=_SPEC,
+            mend="Link with -Wl,--high-entropy-va (MSVC: /HIGHENTROPYVA).",
+            judge=_high_entropy,
+            applies=_narrow,
+            needs=("pe-optional-header",),
+        ),
     ),
-    Rule(
-        id="pe-wx",
-        title="no section can be written and executed",
-        source='Microsoft PE format, "Section Flags"',
-        mend="Look for a packer, for -Wl,--omagic and for section attributes in assembly.",
-        judge=_wx,
-        applies=_level(Hardening.BASIC),
-        needs=("pe-section-table",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.BASIC,
-    ),
-    Rule(
-        id="pe-high-entropy",
-        title="the random address is one of many: 64 bits wide",
-        source=_SPEC,
-        mend="Link with -Wl,--high-entropy-va (MSVC: /HIGHENTROPYVA).",
-        judge=_high_entropy,
-        applies=_wide,
-        needs=("pe-optional-header",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.FULL,
-    ),
-    Rule(
-        id="pe-cfg",
-        title="calls through pointers go to known functions only: Control Flow Guard",
-        source='Microsoft PE format, "The Load Configuration Structure (Image Only)"',
-        mend="Compile with -mguard=cf (clang, llvm-mingw), /guard:cf (MSVC) or -C control-flow-guard (rustc for MSVC); "
-        "GCC cannot.",
-        judge=_cfg,
-        applies=_level(Hardening.STRICT),
-        needs=("pe-load-config",),
-        aspect=Aspect.HARDENING,
-        level=Hardening.STRICT,
+    *at_level(
+        Hardening.STRICT,
+        Rule(
+            id="pe-cfg",
+            title="calls through pointers go to known functions only: Control Flow Guard",
+            source='Microsoft PE format, "The Load Configuration Structure (Image Only)"',
+            mend="Compile with -mguard=cf (clang, llvm-mingw), /guard:cf (MSVC) or -C control-flow-guard (rustc for "
+            "MSVC); GCC cannot.",
+            judge=_cfg,
+            needs=("pe-load-config",),
+        ),
     ),
     Rule(
         id="pe-stripped",
@@ -154,7 +142,7 @@ RULES: tuple[Rule[PeImage], ...] = (
         mend="Link with -s, strip the file (x86_64-w64-mingw32-strip), or set strip = true in Cargo's profile; keep "
         "the symbols apart with objcopy --only-keep-debug.",
         judge=_stripped,
-        applies=_keeps_symbols,
+        applies=keeps_symbols,
         needs=("pe-symbol-table",),
         aspect=Aspect.HARDENING,
     ),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from buildproof.artifacts.pe.image import DIRECTORY_NAMES, PE32, PE32_PLUS, SIGNATURE, PeImage
 from buildproof.artifacts.reader import is_power_of_two
 from buildproof.artifacts.rule import REBUILD, Problem, Rule
-from buildproof.targets import Kind, Machine
+from buildproof.targets import Format, Kind, Machine
 
 _EXECUTABLE_IMAGE, _SYSTEM, _DLL = 0x0002, 0x1000, 0x2000
 _SUBSYSTEMS = {1: "native (a driver)", 2: "Windows GUI", 3: "Windows console", 7: "POSIX", 9: "Windows CE",
@@ -43,7 +43,7 @@ def _signature(image: PeImage) -> Iterator[Problem]:
 def _machine(image: PeImage) -> Iterator[Problem]:
     expected = image.target.machine
     if image.coff.machine != expected.coff:
-        actual = next((str(machine) for machine in Machine if machine.coff == image.coff.machine), "an unknown machine")
+        actual = Machine.numbered(Format.PE, image.coff.machine) or "an unknown machine"
         yield Problem(
             message=f"the executable is for {actual}, not for {expected}",
             offset=image.coff_offset,
