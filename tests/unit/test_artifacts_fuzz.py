@@ -40,7 +40,7 @@ def test_no_damage_raises_or_hangs(seed: Seed, tmp_path: Path, rounds: Callable[
 
 @pytest.mark.fuzz
 def test_no_damage_of_a_package_raises_or_hangs(tmp_path: Path, rounds: Callable[[int], int]) -> None:
-    mutants = rounds(4000)
+    mutants = rounds(_MUTANTS)
     fuzzer = PackageFuzzer(
         path=tmp_path / "mutant",
         seeds=package_seeds(tmp_path),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tarfile
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -218,6 +219,18 @@ def test_a_payload_that_is_not_opened_is_named(tmp_path: Path) -> None:
     (program,) = judge_installer(tmp_path / "a.exe", kind=Kind.PROGRAM)
     assert warning(program) == ["bundle-examined"]
     assert "not examined: a 7-Zip archive" in messages(program)
+
+
+def test_an_installer_in_a_package_is_judged_and_said_not_to_be_opened(
+    installers: dict[str, Path], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(installers["zlib"], "setup.exe")
+    expected = Expectation(target=Target.WINDOWS_I686)
+    package, installer = examine_output(tmp_path / "a.zip", expected, "a.zip")
+    assert not failing(package) + failing(installer)
+    assert warning(installer) == ["bundle-examined"]
+    assert "not examined: the payload of an NSIS installer in a package" in messages(installer)
 
 
 def test_stored_blocks_of_nsis_have_no_complement() -> None:

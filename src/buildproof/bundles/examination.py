@@ -15,7 +15,7 @@ from buildproof.artifacts.neighbours import Neighbours, is_dll, kind_of, neighbo
 from buildproof.artifacts.rule import Aspect, judge
 from buildproof.bundles.carriers import Carrier, carried_members, carrier_of
 from buildproof.bundles.contents import LIBRARIES, READERS, Contents, is_appimage, read_contents, suffix_of
-from buildproof.bundles.rules import CARRIER_RULES, LIBRARY_RULES, PACKAGE_RULES, Bundle
+from buildproof.bundles.rules import CARRIER_RULES, EXAMINED_RULES, LIBRARY_RULES, PACKAGE_RULES, Bundle
 from buildproof.evidence import Artifact, CheckStatus
 from buildproof.ownership import scratch_folder
 from buildproof.targets import Machine, Target
@@ -95,7 +95,13 @@ def _inside(bundle: Bundle, name: str, kind: Kind | None = None) -> Iterator[Art
     found = bundle.contents.executables
     beside = neighbours(list(found.items()))
     for member, path in found.items():
-        yield examine(path, _expected_inside(bundle, member, beside, kind), f"{name}!{member}")
+        expected = _expected_inside(bundle, member, beside, kind)
+        artifact = examine(path, expected, f"{name}!{member}")
+        carrier = carrier_of(path, expected.target) if expected.kind is not Kind.OBJECT else None
+        if carrier and carrier.payload:  # opened in a file of its own, not in a package
+            closed = Bundle(expected=expected, contents=Contents(closed=f"{carrier.payload} in a package"))
+            artifact = replace(artifact, checks=artifact.checks + judge(EXAMINED_RULES, closed))
+        yield artifact
 
 
 def _expected_inside(bundle: Bundle, member: str, beside: Neighbours, kind: Kind | None) -> Expectation:

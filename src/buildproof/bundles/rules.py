@@ -309,6 +309,7 @@ _LIBRARY: tuple[Rule[Bundle], ...] = (
     ),
 )
 PACKAGE_RULES = (*_PRESENT, *_COMMON)
+EXAMINED_RULES = tuple(rule for rule in _COMMON if rule.id == "bundle-examined")
 CARRIER_RULES = (*_CARRIED, *_COMMON)
 LIBRARY_RULES = (*_PRESENT, *(rule for rule in _COMMON if rule.id != "bundle-executables"), *_LIBRARY)
 RULES = (*_PRESENT, *_CARRIED, *_COMMON, *_LIBRARY)
