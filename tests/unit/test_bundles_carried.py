@@ -221,6 +221,28 @@ def test_a_payload_that_is_not_opened_is_named(tmp_path: Path) -> None:
     assert "not examined: a 7-Zip archive" in messages(program)
 
 
+def nsis(header: bytes, data: bytes) -> bytes:
+    """A program with an installer's data behind it, without a CRC-32."""
+    first = struct.pack("<I16sII", 4, b"\xef\xbe\xad\xdeNullsoftInst", len(header), 28 + len(data))
+    return minimal_pe() + first + data
+
+
+def test_the_header_of_a_large_installer_is_read(tmp_path: Path) -> None:
+    header = bytes(4) + struct.pack("<" + "QI" * 8, *[100, 0] * 8) + bytes(3 << 20)
+    deflate = zlib.compressobj(wbits=-15)
+    solid = deflate.compress(struct.pack("<I", len(header)) + header + struct.pack("<I", 3) + b"abc") + deflate.flush()
+    (tmp_path / "a.exe").write_bytes(nsis(header, solid))
+    (installer,) = judge_installer(tmp_path / "a.exe", "block-0x0")
+    assert not failing(installer), messages(installer)
+    assert warning(installer) == ["bundle-executables"]
+
+
+@pytest.mark.parametrize("data", [b"", b"\1\0", struct.pack("<I", 1 << 31 | 3) + b"\x5d\0\0", b"\x5d\0\0\0\1\0"])
+def test_an_installer_without_data_is_refused(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.exe").write_bytes(nsis(bytes(100), data))
+    assert failing(judge_installer(tmp_path / "a.exe")[0]) == ["bundle-whole"]
+
+
 def test_an_installer_in_a_package_is_judged_and_said_not_to_be_opened(
     installers: dict[str, Path], tmp_path: Path
 ) -> None:

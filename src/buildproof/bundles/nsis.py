@@ -35,7 +35,7 @@ _NO_CRC, _FORCE_CRC = 4, 8
 _CRC = 4  # bytes
 _UNCHECKED = 512  # bytes at the start of the file, which the CRC-32 leaves out for those who sign
 _COMPRESSED = 1 << 31
-_MOST_HEADER = 16 << 20  # bytes
+_MOST_HEADER, _PIECE = 16 << 20, 1 << 18  # bytes, and those that are read at once
 _LENGTH = 4  # bytes in front of each block
 _LZMA = struct.Struct("<BI")  # properties, and the size of the dictionary
 
@@ -99,10 +99,10 @@ def nsis_members(file: IO[bytes], installer: Installer, *, wide: bool) -> Iterat
     size = file.seek(0, io.SEEK_END)
     if installer.end > size:
         raise BrokenError(f"the installer's data ends at {installer.end:#x}, and the file at {size:#x}")
-    blocks = _blocks(file, installer)
-    first = next(blocks, None)
-    if first is None:
+    if installer.data_end - installer.start <= _FIRST_HEADER.size + _LENGTH:
         raise BrokenError("nothing stands behind the first header")
+    blocks = _blocks(file, installer)
+    first = next(blocks)
     header = _read(first.stream, installer.header_length)
     data = first.position + first.size + _LENGTH
     try:
@@ -197,7 +197,7 @@ def _read(stream: Stream, length: int) -> bytes:
     if length > _MOST_HEADER:
         raise BrokenError(f"the first header announces a header of {length} bytes")
     parts, left = [], length
-    while left and (data := stream.read(left) or b""):
+    while left and (data := stream.read(min(left, _PIECE)) or b""):
         parts.append(data)
         left -= len(data)
     if left or stream.read(1):

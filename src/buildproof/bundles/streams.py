@@ -105,7 +105,7 @@ class Window(io.RawIOBase):
 
     def __init__(self, file: IO[bytes], start: int, size: int) -> None:
         file.seek(start)
-        self._file, self._left = file, size
+        self._file, self._left = file, max(0, size)
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes; fewer where the file ends before the window does."""
