@@ -94,7 +94,7 @@ def test_a_program_for_another_machine_says_for_which(tmp_path: Path) -> None:
     assert "the executable is for x86_64, not for aarch64" in check.message
     check = _failure(minimal_elf(), Target.LINUX_I686, tmp_path)
     assert check.id == "elf-machine"
-    assert "the executable is for x86_64, not for i686" in check.message
+    assert "the file is for x86_64, not for i686" in check.message
 
 
 def test_a_cut_file_names_the_section_both_sizes_and_the_likely_cause(tmp_path: Path) -> None:

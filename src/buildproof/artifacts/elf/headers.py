@@ -36,7 +36,7 @@ def _machine(image: ElfImage) -> Iterator[Problem]:
     if image.machine != expected.elf:
         actual = Machine.numbered(Format.ELF, image.machine) or "another machine"
         yield Problem(
-            message=f"the executable is for {actual}, not for {expected}",
+            message=f"the file is for {actual}, not for {expected}",
             offset=18,
             expected=f"{expected.elf} ({expected})",
             actual=f"{image.machine} ({actual})",
@@ -117,7 +117,7 @@ RULES: tuple[Rule[ElfImage], ...] = (
     ),
     Rule(
         id="elf-machine",
-        title="the executable is for the target's machine",
+        title="the file is for the target's machine",
         source=_SPEC,
         mend="Look at the target triple that the build was given, and whether the artifact's path is that of "
         "another build, or of a tool that the build made for its own machine.",
