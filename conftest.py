@@ -18,7 +18,9 @@ _WITHOUT_MATRIX = {path for path in (_HERE / "tests").iterdir() if path.is_dir()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the unit tests with random input go on: they say so to a reader of `--help`, too."""
     parser.addoption(
-        "--thorough", action="store_true", help="unit tests marked `fuzz`: ten times as much random input, for a minute"
+        "--thorough",
+        action="store_true",
+        help="unit tests marked `fuzz`: ten times as much random input; floods of full size in tests/attacks",
     )
 
 

@@ -235,4 +235,5 @@ class Evidence:
     space: dict[str, Space] = field(default_factory=dict)
     findings: tuple[LogFinding, ...] = ()
     last_lines: tuple[str, ...] = ()
+    log_dropped: int = 0  # bytes that the log file leaves out between its beginning and its end; findings miss none
     artifacts: tuple[Artifact, ...] | None = None  # None: not collected, because the command did not succeed

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from buildproof.capped import parts_of
 from buildproof.errors import InputError
 from buildproof.evidence import Evidence, Grade
 from buildproof.logs import Log
@@ -108,9 +109,11 @@ def _seen(build: BuildRecord, folder: RunFolder) -> Evidence:
 
 
 def _reread(path: Path) -> Log:
-    with path.open("rb") as file, open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
         log = Log(nowhere)
-        while chunk := file.read(_CHUNK):
-            log.write(chunk)
+        for part in parts_of(path):
+            with part.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    log.write(chunk)
         log.close()
     return log

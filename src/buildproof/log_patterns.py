@@ -1,5 +1,9 @@
 """What tools print when they die, by kind: the text that a finding of the log is made of. Pure.
 
+A pattern is searched in many lines at once, so that nothing in it may match a line feed or go back over a whole line:
+a build decides how long its lines are. It is searched only where one of its kind's hints is there: a log has a million
+lines, and all but a few have none.
+
 Sources: rustc's signal handler and `rustc_driver` ("interrupted by SIGBUS", "unexpectedly panicked"), cargo's and
 std's words for a wait status ("signal: 7, SIGBUS"), GCC's driver, `collect2` and `toplev.cc`, Clang's driver and LLVM's
 error handler, the error texts of bfd, lld and mold, Go's `os/exec` ("signal: killed") and runtime, Ninja's exit codes
@@ -9,68 +13,106 @@ since 1.12, make, and the shells.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
-_BY_KIND: dict[str, tuple[str, ...]] = {
-    "sigbus-caught": (r"internal compiler error: Bus error",),  # GCC's crash_signal() exits with a status of its own
+# By kind: the hints, one of which is in everything that a pattern matches, and the patterns.
+_BY_KIND: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "sigbus-caught": (
+        ("internal compiler error: Bus",),
+        (r"internal compiler error: Bus error",),  # GCC's crash_signal() exits with a status of its own
+    ),
     "sigbus": (
-        r"\bSIGBUS\b",
-        r"\bBus error\b",
-        r"\bsignal: bus error\b",
-        r"terminated with signal 7\b",
-        r"\[code=135\]",
+        ("SIGBUS", "us error", "with signal 7", "code=135"),
+        (
+            r"\bSIGBUS\b",
+            r"\bBus error\b",
+            r"\bsignal: bus error\b",
+            r"terminated with signal 7\b",
+            r"\[code=135\]",
+        ),
     ),
     "segfault": (
-        r"\bSIGSEGV\b",
-        r"\bSegmentation fault\b",
-        r"\bsignal: segmentation fault\b",
-        r"terminated with signal 11\b",
-        r"\[code=139\]",
+        ("SIGSEGV", "egmentation fault", "with signal 11", "code=139"),
+        (
+            r"\bSIGSEGV\b",
+            r"\bSegmentation fault\b",
+            r"\bsignal: segmentation fault\b",
+            r"terminated with signal 11\b",
+            r"\[code=139\]",
+        ),
     ),
     "killed": (
-        r"\bSIGKILL\b",
-        r"Killed signal terminated program",
-        r"internal compiler error: Killed\b",  # before GCC 9
-        r"terminated with signal 9\b",
-        r"\bsignal: killed\b",
-        r"unable to execute command: Killed\b",
-        r"^Killed$",
-        r"\*\*\* \[.*\] Killed$",
-        r": (?:line )?\d+:? +\d+ Killed\b",
-        r"\[code=137\]",
+        ("SIGKILL", "illed", "with signal 9", "code=137"),
+        (
+            r"\bSIGKILL\b",
+            r"Killed signal terminated program",
+            r"internal compiler error: Killed\b",  # before GCC 9
+            r"terminated with signal 9\b",
+            r"\bsignal: killed\b",
+            r"unable to execute command: Killed\b",
+            r"^Killed[ \t]*$",
+            r"\*\*\* \[[^\[\n]*\] Killed[ \t]*$",
+            r": (?:line )?\d+:? +\d+ Killed\b",
+            r"\[code=137\]",
+        ),
     ),
     "abort": (
-        r"\bSIGABRT\b",
-        r"^Aborted\b",
-        r"\*\*\* \[.*\] Aborted\b",
-        r"terminated with signal 6\b",
-        r"\[code=134\]",
+        ("SIGABRT", "Aborted", "with signal 6", "code=134"),
+        (
+            r"\bSIGABRT\b",
+            r"^Aborted\b",
+            r"\*\*\* \[[^\[\n]*\] Aborted\b",
+            r"terminated with signal 6\b",
+            r"\[code=134\]",
+        ),
     ),
-    "no-space": (r"[Nn]o space left on device", r"Disk full\?", r"\bENOSPC\b", r"\bos error 28\b"),
-    "quota": (r"[Dd]isk quota exceeded", r"\bEDQUOT\b", r"\bos error 122\b"),
+    "no-space": (
+        ("space left on device", "Disk full?", "ENOSPC", "error 28"),
+        (r"[Nn]o space left on device", r"Disk full\?", r"\bENOSPC\b", r"\bos error 28\b"),
+    ),
+    "quota": (
+        ("quota exceeded", "EDQUOT", "error 122"),
+        (r"[Dd]isk quota exceeded", r"\bEDQUOT\b", r"\bos error 122\b"),
+    ),
     "no-memory": (
-        r"memory allocation of \d+ bytes failed",
-        r"virtual memory exhausted",
-        r"[Cc]annot allocate memory",
-        r"out of memory allocating",
-        r"\bLLVM ERROR: out of memory",
-        r"\bruntime: out of memory",
-        r"std::bad_alloc",
-        r"memory exhausted",
+        ("bytes failed", "memory exhausted", "allocate memory", "out of memory", "std::bad_alloc"),
+        (
+            r"memory allocation of \d+ bytes failed",
+            r"virtual memory exhausted",
+            r"[Cc]annot allocate memory",
+            r"out of memory allocating",
+            r"\bLLVM ERROR: out of memory",
+            r"\bruntime: out of memory",
+            r"std::bad_alloc",
+            r"memory exhausted",
+        ),
     ),
     "compiler-bug": (
-        r"internal compiler error(?!: Killed)",
-        r"the compiler unexpectedly panicked",
-        r"PLEASE submit a bug report",
-        r"error in backend:",
-        r"frontend command failed with exit code",
-        r"\bBFD .*internal error, aborting",
+        (
+            "internal compiler error",
+            "unexpectedly panicked",
+            "PLEASE submit",
+            "error in backend:",
+            "frontend command failed",
+            "internal error, aborting",
+        ),
+        (
+            r"internal compiler error(?!: Killed)",
+            r"the compiler unexpectedly panicked",
+            r"PLEASE submit a bug report",
+            r"error in backend:",
+            r"frontend command failed with exit code",
+            r"\bBFD .{0,200}internal error, aborting",
+        ),
     ),
     "no-processes": (
-        r"Resource temporarily unavailable",
-        r"[Cc]annot fork",
-        r"failed to create new OS thread",
-        r"failed to spawn thread",
+        ("temporarily unavailable", "annot fork", "new OS thread", "to spawn thread"),
+        (
+            r"Resource temporarily unavailable",
+            r"[Cc]annot fork",
+            r"failed to create new OS thread",
+            r"failed to spawn thread",
+        ),
     ),
 }
 # What fetches say of a network that fails: curl's exit codes (libcurl-errors(3)), cargo ("spurious network error"),
@@ -87,19 +129,18 @@ _NETWORK = re.compile(
 _DEFINITE = re.compile(
     r"\b(?:HTTP|error|status|code)\b.{0,12}\b4(?:0[0134-9]|1\d|22)\b|Not Found|Forbidden|[Cc]ertificate|[Cc]hecksum"
 )
-_PATTERNS = tuple((kind, re.compile("|".join(patterns))) for kind, patterns in _BY_KIND.items())
-# Every pattern's text has one of these in it. A log has a million lines, and all but a few have none.
-_HINTS = (
-    "SIG", "rror", "ignal", "egmentation", "illed", "bort", "space", "ENOSPC", "Disk", "quota", "EDQUOT", "memory",
-    "alloc", "panicked", "bug report", "unavailable", "fork", "thread", "code=1",
-)  # fmt: skip
+KINDS = frozenset(_BY_KIND)
+_COMPILED = tuple(
+    (kind, hints, re.compile("|".join(patterns), re.MULTILINE)) for kind, (hints, patterns) in _BY_KIND.items()
+)
 
 
-def kinds_in(line: str) -> list[str]:
-    """The kinds of trouble that one line tells of."""
-    if not any(hint in line for hint in _HINTS):
-        return []
-    return [kind for kind, pattern in _PATTERNS if pattern.search(line)]
+def matches_in(text: str, kinds: Collection[str] = KINDS) -> Iterator[tuple[str, re.Match[str]]]:
+    """What tells of trouble in one line or many, for each of these kinds: the kind, and where it says so."""
+    for kind, hints, pattern in _COMPILED:
+        if kind in kinds and any(hint in text for hint in hints):
+            for match in pattern.finditer(text):
+                yield kind, match
 
 
 def network_failure(lines: Iterable[str]) -> str | None:

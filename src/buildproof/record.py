@@ -137,6 +137,7 @@ class BuildRecord:
     space: dict[str, Space] = field(default_factory=dict)
     findings: tuple[LogFinding, ...] = ()
     last_lines: tuple[str, ...] = ()
+    log_dropped: int = 0
     artifacts: tuple[Artifact, ...] | None = None
     ended: Ended = field(default_factory=Ended)
     image: ImageRecord | None = None

@@ -17,6 +17,7 @@ from buildproof.artifacts.neighbours import Neighbours, expectation, neighbours
 from buildproof.box import Box, bounded
 from buildproof.budget.promises import Promises
 from buildproof.bundles import examine_output
+from buildproof.capped import CappedFile
 from buildproof.collect import Collected, collect, matches
 from buildproof.engine import Engine
 from buildproof.errors import EngineError, SurroundingsError, Trouble
@@ -24,7 +25,7 @@ from buildproof.evidence import Artifact, Check, CheckStatus, Evidence, Started,
 from buildproof.facts import emulation
 from buildproof.fetch import Fetcher
 from buildproof.images import Images
-from buildproof.inside import compared, hashes_inside
+from buildproof.inside import compared, hashes_inside, listed_inside
 from buildproof.keptfile import KeptFile
 from buildproof.layout import CACHE_VOLUME, SOURCE
 from buildproof.leftovers import KEPT, sweep_run
@@ -290,7 +291,7 @@ class _Job:
             self._record, log=self._folder.relative(log_path), timeline=self._folder.relative(timeline_path)
         )
         with (
-            KeptFile(log_path) as log_file,
+            CappedFile(log_path) as log_file,
             KeptFile(timeline_path, text=True) as timeline,
             contextlib.closing(Log(log_file)) as self._log,
             Pod(self._engine, spec, log=self._log, timeline=Timeline(timeline)) as pod,
@@ -364,12 +365,20 @@ class _Job:
             space=seen.space(),
             findings=log.findings(),
             last_lines=tuple(log.last_lines),
+            log_dropped=log.dropped,
         )
 
     # -- artifacts ----------------------------------------------------------------------------------
 
     def _artifacts(self, pod: Pod) -> tuple[Artifact, ...]:
-        outputs = collect(pod, self._build.artifacts, self._home / "artifacts")
+        listings = listed_inside(
+            self._engine,
+            image=self._images.named(PROBE_IMAGE).reference,
+            container=pod.container,
+            folder=SOURCE,
+            patterns=self._build.artifacts,
+        )
+        outputs = collect(pod, listings, self._home / "artifacts")
         beside = neighbours([(output.name, output.path) for output in outputs if output.path])
         judged = [self._examine(output, beside) for output in outputs]
         hashes = hashes_inside(

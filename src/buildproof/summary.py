@@ -158,7 +158,8 @@ def _tell_verdict(console: Console, build: BuildRecord, folder: Path) -> None:
     console.print(Padding(text(verdict.summary), (0, 0, 0, 2)))
     console.print(Padding(_told_evidence(verdict), (0, 0, 0, 2)))
     if build.log:
-        console.print(line(f"  log: {folder / build.log}"), soft_wrap=True)
+        missing = f" ({size(build.log_dropped)} left out of its middle)" if build.log_dropped else ""
+        console.print(line(f"  log: {folder / build.log}{missing}"), soft_wrap=True)
 
 
 def _told_evidence(verdict: Verdict) -> Table:

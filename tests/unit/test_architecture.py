@@ -37,7 +37,7 @@ ROWS = (
     ("trust",),
     ("compose", "manifest", "ca", "box"),
     ("compose_tables", "manifest_tables"),
-    ("builder", "compose_limits", "compose_refused"),
+    ("builder", "compose_limits", "compose_refused", "capped"),
     ("document", "resources", "layout", "keptfile"),
     ("evidence", "facts", "log_patterns"),
     ("limits", "targets", "ownership", "hardening"),

@@ -1,68 +1,22 @@
-"""Outputs on their way out of the container: globs, and an archive that nobody has to trust."""
+"""Outputs on their way out of the container: what was found is taken, and an archive has nothing to say about it."""
 
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import cast
 
 import pytest
 
-from buildproof.collect import Collected, _Stream, collect, fixed_part, matches
-from buildproof.errors import InputError
+from buildproof import collect as room
+from buildproof.collect import Collected, Found, Listing, _Stream, collect
+from buildproof.errors import EngineError
 from buildproof.pod import Pod
 
-
-@pytest.mark.parametrize(
-    ("name", "pattern", "expected"),
-    [
-        ("target/app.exe", "target/app.exe", True),
-        ("target/app.exe", "./target//app.exe", True),
-        ("target/app.exe", "target/*.exe", True),
-        ("target/app.EXE", "target/*.exe", False),
-        ("target/sub/app.exe", "target/*.exe", False),
-        ("target/sub/app.exe", "target/*/app.exe", True),
-        ("target/sub/app.exe", "target/**/*.exe", True),
-        ("target/app.exe", "target/**/*.exe", True),
-        ("target/a/b/app.exe", "**/app.exe", True),
-        ("app.exe", "**/app.exe", True),
-        ("target/a/b/app.exe", "target/**", True),
-        ("other/app.exe", "target/**", False),
-        ("a/x/b/y/c", "a/**/b/**/c", True),
-        ("a/b/c", "a/**/b/**/c", True),
-        ("a/c", "a/**/b/**/c", False),
-        ("app-1.exe", "app-[0-9].exe", True),
-        ("app-x.exe", "app-[!0-9].exe", True),
-        ("app1", "app?", True),
-        ("app", "app?", False),
-        ("app", "ap", False),
-        ("ap", "app", False),
-        ("a/b", "a", False),
-        ("a", "a/b", False),
-    ],
-)
-def test_globs_match_part_by_part(name: str, pattern: str, expected: bool) -> None:
-    assert matches(name, pattern) is expected
-
-
-@pytest.mark.parametrize(
-    ("pattern", "part"),
-    [
-        ("target/release/app", "target/release/app"),
-        ("target/*/app", "target"),
-        ("target/rel?ase/app", "target"),
-        ("target/app-[0-9]", "target"),
-        ("**/app", "."),
-        ("*.exe", "."),
-    ],
-)
-def test_what_is_asked_of_the_engine_is_the_part_before_the_first_wildcard(pattern: str, part: str) -> None:
-    assert fixed_part(pattern) == PurePosixPath(part)
-
-
-# -- a container whose archive is made here -------------------------------------------------------------------------
+# -- a container whose archives are made here -----------------------------------------------------------------------
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
@@ -88,37 +42,36 @@ class Container:
     def __init__(self, **archives: bytes) -> None:
         self._archives = archives
         self.asked: list[str] = []
+        self.read = 0
 
     def get(self, path: str) -> Iterator[bytes] | None:
-        self.asked.append(path)
-        data = self._archives.get(path.removeprefix("/buildproof/src").lstrip("/") or "root")
-        return None if data is None else (data[start : start + 777] for start in range(0, len(data), 777))
+        self.asked.append(path.removeprefix("/buildproof/src/"))
+        data = self._archives.get(self.asked[-1])
+        return None if data is None else self._chunks(data)
+
+    def _chunks(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), 777):
+            self.read += len(data[start : start + 777])
+            yield data[start : start + 777]
 
 
-def collected(container: Container, folder: Path, *patterns: str) -> list[Collected]:
-    return collect(cast("Pod", container), patterns, folder)
+def file(name: str, size: int | None = None) -> Found:
+    """A file as `archive` makes it."""
+    return Found(
+        name, "file", len(name.rpartition("/")[2].encode("utf-8", "surrogateescape")) if size is None else size
+    )
 
 
-def test_a_named_file_is_copied_below_the_folder(tmp_path: Path) -> None:
+def collected(container: Container, folder: Path, *found: Found) -> list[Collected]:
+    return collect(cast("Pod", container), {"pattern": Listing(found=found)}, folder)
+
+
+def test_a_file_is_asked_for_by_its_own_name_and_copied_below_the_folder(tmp_path: Path) -> None:
     container = Container(**{"target/release/app.exe": archive(member("app.exe"))})
-    (found,) = collected(container, tmp_path, "target/release/app.exe")
-    assert container.asked == ["/buildproof/src/target/release/app.exe"]
-    assert found == Collected("target/release/app.exe", tmp_path / "target/release/app.exe")
+    (output,) = collected(container, tmp_path, file("target/release/app.exe"))
+    assert container.asked == ["target/release/app.exe"]
+    assert output == Collected("target/release/app.exe", tmp_path / "target/release/app.exe")
     assert (tmp_path / "target/release/app.exe").read_text() == "app.exe"
-
-
-def test_a_glob_takes_every_file_that_matches_and_no_other(tmp_path: Path) -> None:
-    names = ("target", "target/a.exe", "target/b.dll", "target/sub", "target/sub/c.exe")
-    kinds = [member(name, tarfile.REGTYPE if "." in name else tarfile.DIRTYPE) for name in names]
-    found = collected(Container(target=archive(*kinds)), tmp_path, "target/*.exe", "target/**/*.exe")
-    assert [item.name for item in found] == ["target/a.exe", "target/sub/c.exe"]
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"a.exe", "c.exe"}
-
-
-def test_a_glob_at_the_root_loses_the_name_of_the_source_folder(tmp_path: Path) -> None:
-    root = archive(member("src", tarfile.DIRTYPE), member("src/app"), member("src/sub/app"))
-    assert [item.name for item in collected(Container(root=root), tmp_path, "**/app")] == ["app", "sub/app"]
-    assert [item.name for item in collected(Container(root=root), tmp_path, "*")] == ["app"]
 
 
 def test_a_large_file_arrives_whole(tmp_path: Path) -> None:
@@ -128,98 +81,202 @@ def test_a_large_file_arrives_whole(tmp_path: Path) -> None:
         info = member("app")
         info.size = len(data)
         tar.addfile(info, io.BytesIO(data))
-    collected(Container(app=buffer.getvalue()), tmp_path, "app")
+    collected(Container(app=buffer.getvalue()), tmp_path, file("app", len(data)))
     assert (tmp_path / "app").read_bytes() == data
 
 
 def test_of_a_large_archive_only_as_much_is_held_as_is_asked_for() -> None:
     chunks = iter([b"abc", b"def", b"ghi", b"jkl", b"mno"])
-    stream = _Stream(chunks)
+    stream = _Stream(chunks, 15)
     assert stream.readable()
     assert [stream.read(4), stream.read(0), stream.read(2)] == [b"abcd", b"", b"ef"]
     assert next(chunks) == b"ghi"
     assert [stream.read(-1), stream.read(1), stream.read()] == [b"jklmno", b"", b""]
 
 
-def test_an_output_can_be_executed_whatever_the_builds_umask(tmp_path: Path) -> None:
-    (found,) = collected(Container(app=archive(member("app"))), tmp_path, "app")
-    assert found.path is not None
-    assert found.path.stat().st_mode & 0o777 == 0o755
+def test_an_output_is_ours_to_execute_whatever_mode_it_had(tmp_path: Path) -> None:
+    info = member("app")
+    info.mode = 0o6777
+    (output,) = collected(Container(app=archive(info)), tmp_path, file("app"))
+    assert output.path is not None
+    status = output.path.stat()
+    assert (status.st_mode & 0o7777, status.st_uid) == (0o755, os.getuid())
 
 
-@pytest.mark.parametrize("container", [Container(), Container(target=archive(member("target", tarfile.DIRTYPE)))])
-def test_a_pattern_without_a_match_is_reported_as_such(tmp_path: Path, container: Container) -> None:
-    (found,) = collected(container, tmp_path, "target/*.exe")
-    assert found == Collected("target/*.exe", None, "no file matches the artifact pattern 'target/*.exe'")
+def test_a_pattern_without_a_match_is_reported_as_such(tmp_path: Path) -> None:
+    (output,) = collect(cast("Pod", Container()), {"target/*.exe": Listing()}, tmp_path)
+    assert output == Collected("target/*.exe", None, "no file matches the artifact pattern 'target/*.exe'")
 
 
-def test_a_folder_is_no_output(tmp_path: Path) -> None:
-    container = Container(target=archive(member("target", tarfile.DIRTYPE), member("target/x")))
-    (found,) = collected(container, tmp_path, "target")
-    assert found.complaint == "no file matches the artifact pattern 'target'"
+def test_a_pattern_that_could_not_be_looked_up_says_why(tmp_path: Path) -> None:
+    listings = {"*": Listing(complaint="too many"), "app": Listing(found=(file("app"),))}
+    outputs = collect(cast("Pod", Container(app=archive(member("app")))), listings, tmp_path)
+    assert outputs == [Collected("*", None, "too many"), Collected("app", tmp_path / "app")]
+
+
+def test_a_file_matched_by_two_patterns_is_one_output_and_is_copied_once(tmp_path: Path) -> None:
+    container = Container(app=archive(member("app")), lib=archive(member("lib")))
+    listings = {"app*": Listing(found=(file("app"),)), "*": Listing(found=(file("app"), file("lib")))}
+    outputs = collect(cast("Pod", container), listings, tmp_path)
+    assert [item.name for item in outputs] == ["app", "lib"]
+    assert container.asked == ["app", "lib"]
+
+
+# -- what is not taken ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (tarfile.SYMTYPE, "a link"),
-        (tarfile.LNKTYPE, "a link"),
-        (tarfile.CHRTYPE, "no plain file"),
-        (tarfile.BLKTYPE, "no plain file"),
-        (tarfile.FIFOTYPE, "no plain file"),
+        ("link", "app is a link: name the file itself as the artifact"),
+        ("link above", "app is a link: name the folder that it leads to"),
+        ("device", "app is a device, no plain file"),
+        ("pipe", "app is a pipe, no plain file"),
+        ("socket", "app is a socket, no plain file"),
     ],
 )
-def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes, said: str) -> None:
-    (tmp_path / "secret").write_text("secret")
-    link = str(tmp_path / "secret") if kind in {tarfile.SYMTYPE, tarfile.LNKTYPE} else ""
-    (found,) = collected(Container(app=archive(member("app", kind, link))), tmp_path / "out", "app")
-    assert found == Collected("app", None, f"app is {said}: name the file itself as the artifact")
-    assert not (tmp_path / "out").exists()
+def test_links_and_devices_are_not_even_asked_for(tmp_path: Path, kind: str, said: str) -> None:
+    container = Container(app=archive(member("app")))
+    assert collected(container, tmp_path, Found("app", kind)) == [Collected("app", None, said)]
+    assert container.asked == []
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "out/../../../evil", "x/../evil"])
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "out/../../../evil", "x/../evil", ".."])
 def test_a_name_that_leads_out_is_refused_and_nothing_is_written(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "a" / "b"
-    container = Container(out=archive(member("out/good"), member(name)), root=archive(member(f"src/{name}")))
-    found = collected(container, folder, "out/**", "**/evil")
-    assert found[0] == Collected("out/good", folder / "out" / "good")
-    for item in found[1:]:
-        assert item.path is None or folder / "etc" / "evil" == item.path
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} - {folder / "etc" / "evil"} == {
-        folder / "out" / "good"
-    }
-    assert not Path("/etc/evil").exists()
+    (output,) = collected(Container(**{name: archive(member("evil"))}), folder, file(name))
+    assert output == Collected(name, None, f"{name} would leave the artifact folder: refused")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_refused_name_says_why(tmp_path: Path) -> None:
-    found = collected(Container(out=archive(member("../out/evil"))), tmp_path, "**/evil", "out/*/**")
-    assert found[0].path is None
-    told = collected(Container(root=archive(member("src/../evil"))), tmp_path, "**/evil")
-    assert told == [Collected("../evil", None, "../evil would leave the artifact folder: refused")]
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a\x1b[2J.exe", r"a\x1b[2J.exe"),
+        ("exe.\u202egpj", r"exe.\u202egpj"),
+        ("two\nlines", r"two\nlines"),
+        ("caf\udce9", r"caf\xe9"),
+        ("::error::x", r"\::error::x"),
+    ],
+)
+def test_a_name_that_cannot_be_seen_whole_is_refused_and_shown(tmp_path: Path, name: str, shown: str) -> None:
+    (output,) = collected(Container(**{name: archive(member(name))}), tmp_path, file(name))
+    assert output == Collected(shown, None, f"{shown} has characters in its name that cannot be seen: refused")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_planted_first_does_not_redirect_what_follows(tmp_path: Path) -> None:
+def test_all_outputs_together_have_a_bound_and_what_is_over_it_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "MOST_BYTES", 5)
+    container = Container(abc=archive(member("abc")), defg=archive(member("defg")), hi=archive(member("hi")))
+    outputs = collected(container, tmp_path, file("abc"), file("defg"), Found("sparse", "file", 1 << 50), file("hi"))
+    assert [item.complaint for item in outputs] == [
+        None,
+        "defg is 4 B: all outputs of a build together may be 5 B",
+        "sparse is 1.02e+03 TiB: all outputs of a build together may be 5 B",
+        None,
+    ]
+    assert container.asked == ["abc", "hi"]
+
+
+# -- an archive that is not what was found --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
+def test_what_is_no_file_in_the_archive_is_refused(tmp_path: Path, kind: bytes) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    container = Container(app=archive(member("app", kind, str(secret)), member("app")))
+    (output,) = collected(container, tmp_path / "out", file("app"))
+    assert (output.path, str(output.complaint).startswith("app is not what was found: ")) == (None, True)
+    assert not any(path.is_file() for path in (tmp_path / "out").rglob("*"))
+
+
+def test_where_an_archive_says_that_a_file_belongs_does_not_count(tmp_path: Path) -> None:
+    data = archive(member("../../evil"))
+    (output,) = collected(Container(app=data), tmp_path / "a" / "b", Found("app", "file", len("../../evil")))
+    assert output.path == tmp_path / "a" / "b" / "app"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [output.path]
+
+
+def test_members_behind_the_first_are_not_unpacked(tmp_path: Path) -> None:
+    data = archive(member("app"), member("other"), member("link", tarfile.SYMTYPE, "/etc"))
+    collected(Container(app=data), tmp_path, file("app"))
+    assert [path.name for path in tmp_path.iterdir()] == ["app"]
+
+
+@pytest.mark.parametrize("size", [0, 2, 4])
+def test_a_file_of_another_size_than_was_found_is_refused(tmp_path: Path, size: int) -> None:
+    (output,) = collected(Container(app=archive(member("app"))), tmp_path, file("app", size))
+    assert output.path is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sparse_member_is_not_expanded(tmp_path: Path) -> None:
+    """GNU's format 1.0 says in a few bytes that a file is a tebibyte."""
+    info = member("GNUSparseFile.0/app")
+    sparse_map = b"1\n1099511627775\n1\n".ljust(512, b"\0") + b"x"
+    info.size = len(sparse_map)
+    info.pax_headers = {
+        "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "app", "GNU.sparse.realsize": str(1 << 40),
+    }  # fmt: skip
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info, io.BytesIO(sparse_map))
+    for found in (file("app", 1 << 40), file("app", len(sparse_map)), file("app", 3)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(room, "MOST_BYTES", 1 << 50)
+            (output,) = collected(Container(app=buffer.getvalue()), tmp_path, found)
+        assert output.path is None
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_that_does_not_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    container = Container(app=archive(member("app")) + b"\0" * (1 << 20))
+    (output,) = collected(container, tmp_path, file("app"))
+    assert "more came out of the container than was found in it" in str(output.complaint)
+    assert container.read < 100_000
+
+
+def test_a_header_that_claims_gigabytes_is_not_read_into_memory(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("././@PaxHeader")
+    header.type, header.size = tarfile.XHDTYPE, 7 << 30
+    container = Container(app=header.tobuf(tarfile.GNU_FORMAT) + b"x" * (1 << 20))
+    (output,) = collected(container, tmp_path, file("app"))
+    assert output.path is None
+    assert container.read < 100_000
+
+
+def test_a_file_that_the_engine_does_not_find_is_reported(tmp_path: Path) -> None:
+    (output,) = collected(Container(), tmp_path, file("app"))
+    assert output == Collected("app", None, "app is not what was found: the engine does not find it")
+
+
+def test_nothing_is_written_over_or_through_what_is_there(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
-    outside.mkdir()
-    hostile = archive(member("out/dir", tarfile.SYMTYPE, str(outside)), member("out/dir/evil"))
-    found = collected(Container(out=hostile), tmp_path / "inside", "out/**")
-    assert [item.path for item in found] == [None, tmp_path / "inside" / "out" / "dir" / "evil"]
-    assert list(outside.iterdir()) == []
+    outside.write_text("mine")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "app").symlink_to(outside)
+    (output,) = collected(Container(app=archive(member("app"))), folder, file("app"))
+    assert output == Collected("app", None, "app cannot be written here: File exists")
+    assert outside.read_text() == "mine"
 
 
-def test_a_file_matched_by_two_patterns_is_one_output(tmp_path: Path) -> None:
-    container = Container(out=archive(member("out/app"), member("out/lib")))
-    found = collected(container, tmp_path, "out/app*", "out/*")
-    assert [item.name for item in found] == ["out/app", "out/lib"]
+def test_a_name_that_is_too_long_here_is_reported(tmp_path: Path) -> None:
+    name = "/".join(["d" * 200] * 25)
+    (output,) = collected(Container(**{name: archive(member("d" * 200))}), tmp_path, file(name))
+    assert str(output.complaint).endswith("cannot be written here: File name too long")
 
 
-@pytest.mark.parametrize("cut", [100, 600, 1030])
-def test_an_archive_that_breaks_off_is_an_input_error(tmp_path: Path, cut: int) -> None:
-    data = archive(member("out/" + "x" * 200), member("out/app"))
-    with pytest.raises(InputError, match="damaged archive"):
-        collected(Container(out=data[:cut]), tmp_path, "out/*")
+@pytest.mark.parametrize("cut", [100, 511])
+def test_an_archive_that_breaks_off_is_the_engines_error(tmp_path: Path, cut: int) -> None:
+    with pytest.raises(EngineError, match="damaged archive"):
+        collected(Container(app=archive(member("app"))[:cut]), tmp_path, file("app"))
 
 
-def test_noise_instead_of_an_archive_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="damaged archive"):
-        collected(Container(out=b"no archive" * 500), tmp_path, "out/*")
+def test_noise_instead_of_an_archive_is_the_engines_error(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="damaged archive"):
+        collected(Container(app=b"no archive" * 500), tmp_path, file("app"))

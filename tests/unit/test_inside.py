@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from buildproof.collect import Found, Listing
 from buildproof.engine import ContainerSpec, Engine
+from buildproof.errors import EngineError
 from buildproof.evidence import Artifact, CheckStatus
-from buildproof.inside import compared, hashes_inside
+from buildproof.inside import compared, hashes_inside, listed_inside
 from buildproof.targets import Format, Machine
 
 ONE, OTHER = "1" * 64, "2" * 64
@@ -28,7 +30,7 @@ class FakeEngine:
         self.spec = spec
         return "hasher"
 
-    def run_to_end(self, _container: str, output: Callable[[bytes], Any], *, timeout_s: float) -> int:
+    def run_to_end(self, _container: str, output: Callable[[bytes], Any], *, timeout_s: float) -> int | None:
         assert timeout_s > 0
         output(self.output)
         return 0
@@ -80,3 +82,69 @@ def test_equal_hashes_pass_and_others_fail() -> None:
     assert (check.id, check.status, check.expected, check.actual) == ("artifact-hash", CheckStatus.FAIL, ONE, OTHER)
     assert "Copy it again" in check.message
     assert compared(artifact(None), {"out/app": ONE}).status is CheckStatus.NOT_APPLICABLE
+
+
+# -- which files there are ------------------------------------------------------------------------------------------
+
+
+class Walker(FakeEngine):
+    """Ends as it is told, and keeps what was copied into it."""
+
+    def __init__(self, output: bytes, code: int | None = 0) -> None:
+        super().__init__(output)
+        self.code = code
+        self.copied = b""
+
+    def put(self, _container: str, _folder: str, tar: bytes) -> None:
+        self.copied += tar
+
+    def run_to_end(self, container: str, output: Callable[[bytes], Any], *, timeout_s: float) -> int | None:
+        super().run_to_end(container, output, timeout_s=timeout_s)
+        return self.code
+
+
+def look_up(output: str, *patterns: str, code: int | None = 0) -> tuple[Walker, dict[str, Listing]]:
+    engine = Walker(output.encode(), code)
+    listings = listed_inside(
+        cast("Engine", engine), image="probe", container="build", folder=PurePosixPath("/src"), patterns=patterns
+    )
+    return engine, listings
+
+
+END = '{"pattern": 0, "too_many": false}\n{"pattern": 1, "too_many": false}\n'
+
+
+def test_files_are_looked_up_beside_the_build_by_code_of_ours_without_network_or_rights() -> None:
+    lines = '{"pattern": 0, "name": "b", "kind": "file", "size": 3}\n'
+    lines += '{"pattern": 0, "name": "a", "kind": "link", "size": 1}\n'
+    engine, listings = look_up(lines + END, "*", "x")
+    assert listings == {"*": Listing(found=(Found("a", "link", 1), Found("b", "file", 3))), "x": Listing()}
+    assert engine.spec is not None
+    assert engine.spec.argv[4:] == ("python3", "-B", "-s", "-m", "probe.outputs", "/src", "1000", "*", "x")
+    assert (engine.spec.image, engine.spec.volumes_of, engine.spec.network) == ("probe", "build", "none")
+    assert engine.spec.cap_drop == ("ALL",)
+    assert engine.spec.limits.memory
+    assert engine.spec.environment["PYTHONPATH"] == "/look"
+    assert b"look/probe/outputs.py" in engine.copied
+
+
+def test_too_many_files_are_a_complaint_and_the_other_patterns_still_hold() -> None:
+    lines = '{"pattern": 0, "too_many": true}\n{"pattern": 1, "name": "b", "kind": "file", "size": 3}\n'
+    _, listings = look_up(lines + '{"pattern": 1, "too_many": false}\n', "*", "b")
+    assert listings == {
+        "*": Listing(complaint="up to the pattern '*' the artifact patterns match over 1000 files"),
+        "b": Listing(found=(Found("b", "file", 3),)),
+    }
+
+
+def test_a_walk_that_takes_too_long_is_a_complaint() -> None:
+    _, listings = look_up("", "*", code=None)
+    assert listings["*"].complaint == "the files that may match were not looked through in 2 min 00 s"
+
+
+@pytest.mark.parametrize(
+    "output", ["", '{"pattern": 0, "name": "b", "ki', "Traceback: no space\n", '{"pattern": 0}\n', "3\n"]
+)
+def test_a_list_that_breaks_off_is_the_engines_error_and_never_taken_for_whole(output: str) -> None:
+    with pytest.raises(EngineError, match="broke off with exit code 137"):
+        look_up(output, "*", code=137)

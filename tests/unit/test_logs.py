@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from buildproof.capped import CappedFile
 from buildproof.evidence import LogFinding
 from buildproof.hostile import plain
 from buildproof.logs import Log, findings_in
@@ -230,3 +231,79 @@ def test_findings_are_looked_for_in_what_is_shown() -> None:
 
 def test_bytes_that_are_no_utf8_do_not_stop_the_log() -> None:
     assert list(closed(b"\xff\xfe Bus error\n").last_lines) == ["\ufffd\ufffd Bus error"]
+
+
+# -- more than a log has room for -----------------------------------------------------------------------------------
+
+
+def test_a_telling_line_of_the_dropped_middle_is_found_all_the_same(tmp_path: Path) -> None:
+    log = Log(CappedFile(tmp_path / "build.log", head=1000, tail=1000))
+    for number in range(1, 3001):
+        log.write(b"Bus error\n" if number == 1500 else b"line %d\n" % number)
+    log.close()
+    kept = (tmp_path / "build.log").read_bytes()
+    assert b"Bus error" not in kept
+    assert kept.startswith(b"line 1\nline 2\n")
+    assert kept.endswith(b"line 2999\nline 3000\n")
+    assert [(finding.kind, finding.line, finding.text) for finding in log.findings()] == [("sigbus", 1500, "Bus error")]
+    assert list(log.last_lines)[-1] == "line 3000"
+    assert f"[buildproof: {log.dropped} bytes with " in kept.decode()
+    assert log.dropped > 20_000
+
+
+def test_a_log_that_fits_has_nothing_dropped(tmp_path: Path) -> None:
+    log = Log.create(tmp_path / "build.log")
+    log.write(b"line\n")
+    log.close()
+    assert log.dropped == 0
+
+
+@pytest.mark.parametrize("before", [0, 3000, 4090, 4096, 8000, 100_000])
+@pytest.mark.parametrize("chunk", [1, 1000, 4096, 1 << 16])
+def test_what_an_endless_line_tells_is_found_wherever_it_stands(before: int, chunk: int) -> None:
+    data = b"x" * before + b" rustc interrupted by SIGBUS, printing" + b"y" * 5000
+    log = logged(*[data[start : start + chunk] for start in range(0, len(data), chunk)])
+    log.close()
+    (finding,) = log.findings()
+    assert (finding.kind, finding.line) == ("sigbus", 1)
+    assert "interrupted by SIGBUS, printing" in finding.text or chunk == 1
+    assert len(finding.text) <= 4096 + 256
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"*** [" * 50_000 + b"Killed", b"*** [" * 50_000 + b"] Aborted?", b": 1 1" * 50_000 + b" Killed",
+        b"BFD " * 60_000 + b"internal error, aborting", b"\x1b]" * 100_000, b"\x1b[" + b"1;" * 100_000,
+        b"a\r" * 100_000, b"\xff" * 300_000,
+    ],
+    ids=lambda line: line[:12].decode("latin-1").encode("unicode_escape").decode(),
+)  # fmt: skip
+def test_a_line_that_is_made_to_be_searched_for_long_is_not(line: bytes) -> None:
+    """A pattern that goes back over the line would take minutes for each of these."""
+    log = closed(line + b"\n", b"Bus error\n")
+    assert ("sigbus", 2) in [(finding.kind, finding.line) for finding in log.findings()]
+
+
+def test_lines_are_numbered_alike_in_whatever_pieces_they_come() -> None:
+    lines = [
+        b"one\r\n",
+        b"\n",
+        b"a\rKilled\n",
+        b"\x1b[31mfine\x1b[0m\n",
+        b"x" * 9000 + b"\n",
+        b"SIGBUS\n",
+        b"\n\n",
+        b"ENOSPC\n",
+    ]
+    data = b"".join(lines * 3)
+    wanted = [(finding.kind, finding.line) for finding in closed(data).findings()]
+    assert wanted == [
+        ("killed", 3), ("sigbus", 6), ("no-space", 9), ("killed", 12), ("sigbus", 15), ("no-space", 18), ("killed", 21),
+        ("sigbus", 24), ("no-space", 27),
+    ]  # fmt: skip
+    for size in (1, 2, 3, 7, 100, 4096, 5000):
+        log = closed(*[data[start : start + size] for start in range(0, len(data), size)])
+        assert [(finding.kind, finding.line) for finding in log.findings()] == wanted, size
+        assert list(log.last_lines)[-2:] == ["SIGBUS", "ENOSPC"], size
+        assert len(log.last_lines) == 3 * 6

@@ -77,6 +77,7 @@ EVIDENCE = Evidence(
         peak_pids=4,
     ),
     space={"/dev/shm": Space(size=64, min_free=0, min_free_at_s=2.0, min_free_inodes=9)},
+    log_dropped=4096,
     findings=(LogFinding(kind="sigbus", line=4, text="Bus error"),),
     last_lines=("Grüße", "Bus error"),
     artifacts=(

@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.unit.evidence_sample import (
     signalled,
 )
 
+from buildproof.capped import CappedFile
 from buildproof.evidence import CheckStatus, Evidence, Process, Processes
 from buildproof.record import BuildRecord
 from buildproof.report.chart import chart_of, size_ticks, space_of, time_ticks
@@ -244,3 +246,18 @@ def test_a_build_without_a_verdict_is_told_too() -> None:
     details = details_of(replace(build(), verdict=None))
     assert details["verdict"] is None
     assert details["claims"] == []
+
+
+@pytest.mark.parametrize("many", [60, 3000])
+def test_lines_behind_what_a_log_leaves_out_keep_their_numbers(tmp_path: Path, many: int) -> None:
+    file = CappedFile(tmp_path / "build.log", head=200, tail=300)
+    for number in range(1, many + 1):
+        file.write(b"this is line %d\n" % number)
+    file.close()
+    with (tmp_path / "build.log").open("rb") as log:
+        told = excerpt(log, head=3, tail=5, telling=[many - 10])
+    assert told["total"] == many
+    assert told["parts"][0] == [1, ["this is line 1", "this is line 2", "this is line 3"]]
+    lines = {first + at: line for first, part in told["parts"] for at, line in enumerate(part)}
+    wanted = (1, 2, 3, *range(many - 13, many - 6), *range(many - 4, many + 1))
+    assert lines == {number: f"this is line {number}" for number in wanted}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import IO, cast
 
 import pytest
 
+from buildproof import start as room
 from buildproof.collect import Collected
 from buildproof.engine import ContainerSpec, Engine
 from buildproof.errors import EngineError
@@ -36,11 +36,11 @@ class FakeEngine:
         self.spec = spec
         return "container"
 
-    def put(self, _container: str, folder: str, tar: bytes) -> None:
+    def put(self, _container: str, folder: str, tar: IO[bytes]) -> None:
         self.done.append(f"put {folder}")
         if self.breaks == "put":
             raise EngineError("the engine refused")
-        with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        with tarfile.open(fileobj=tar) as opened:
             for member in opened:
                 content = opened.extractfile(member)
                 self.members[member.name] = (member.mode, member.uid, content.read() if content else b"")
@@ -159,6 +159,15 @@ def test_a_complaint_quotes_the_last_five_lines_and_no_more_than_400_characters(
     assert complaint == "exit code 1, expected 0; it printed: line 4 / line 5 / line 6 / line 7 / line 8"
     long = started(FakeEngine(b"x" * 5000, code=1), outputs).complaint
     assert long == "exit code 1, expected 0; it printed: " + "x" * 400
+
+
+def test_a_pattern_made_to_be_matched_for_long_ends_the_comparison_not_the_run(
+    outputs: list[Collected], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_SEARCH_S", 1.0)
+    expected = Starts(args=(), stdout="(a+)+$", exit_code=0, artifact="x")
+    complaint = started(FakeEngine(b"a" * 1000 + b"b\n"), outputs, expected).complaint
+    assert complaint == "comparing its output with '(a+)+$' took more than 1.0 s"
 
 
 def test_output_is_kept_plain_and_to_a_bound(outputs: list[Collected]) -> None:

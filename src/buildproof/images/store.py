@@ -22,7 +22,7 @@ from buildproof.images.context import Context
 from buildproof.images.dockerfile import instructions, with_parents
 from buildproof.layout import user_cache
 from buildproof.lease import run_leased
-from buildproof.log_patterns import kinds_in
+from buildproof.log_patterns import matches_in
 from buildproof.patience import patient
 from buildproof.resources import dockerfiles
 
@@ -191,6 +191,6 @@ class Images:
 
 
 def _trouble(error: EngineError, said: list[str]) -> Trouble:
-    if any("no-space" in kinds_in(line) for line in said):
+    if any(matches_in("\n".join(said), ("no-space",))):
         return Trouble.ENGINE_DISK
     return Trouble.IMAGE if error.trouble is Trouble.REFUSED else error.trouble

@@ -33,11 +33,11 @@ def probe_spec(image: str, *, deadline_s: float, marks: dict[str, str] | None = 
     )
 
 
-def put_probe(engine: Engine, container: str) -> None:
-    """Copy the probe's code into its created container."""
+def put_probe(engine: Engine, container: str, home: str = "/buildproof") -> None:
+    """Copy the probe's code into a created container, below `home`."""
     buffer = io.BytesIO()
     folder = Path(buildproof.probe.__file__).parent
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for source in sorted(folder.glob("*.py")):
-            tar.add(source, f"buildproof/probe/{source.name}")
+            tar.add(source, f"{home.lstrip('/')}/probe/{source.name}")
     engine.put(container, "/", buffer.getvalue())

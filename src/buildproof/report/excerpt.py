@@ -1,4 +1,4 @@
-"""Of a build's log the beginning, the end, and what surrounds the lines that tell; numbered as in the file. Pure."""
+"""Of a build's log the beginning, the end, and what surrounds the lines that tell; numbered as printed. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterator
 from typing import IO, Any
 
+from buildproof.capped import LEFT_OUT
 from buildproof.hostile import plain
 from buildproof.logs import shown
 
@@ -52,7 +53,12 @@ def _numbered(file: IO[bytes]) -> Iterator[tuple[int, str]]:
     number, text = 1, ""
     while piece := file.readline(_PIECE):
         text = shown(piece) or text
-        if piece.endswith(b"\n"):
+        if left_out := LEFT_OUT.fullmatch(piece):  # stands in the middle of a line, and of many that are not there
+            ends = int(left_out[1])
+            if ends > 1:
+                yield number, text
+            number, text = number - 1 + ends, ""
+        elif piece.endswith(b"\n"):
             yield number, text
             number, text = number + 1, ""
     if text:
