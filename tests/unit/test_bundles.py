@@ -148,10 +148,12 @@ def test_a_dll_in_the_package_lies_beside_the_program(tmp_path: Path) -> None:
     library = bytearray(minimal_pe())
     library[0x80 + 22 : 0x80 + 24] = (0x2022).to_bytes(2, "little")
     for folder, refused in (("app/", ["pe-dll-exports"]), ("other/", ["pe-dlls"])):
-        pack_zip(tmp_path / "app.zip", {"app/app.exe": bytes(program), f"{folder}Engine.dll": bytes(library)})
-        _, first, second = judge(tmp_path / "app.zip", WINDOWS)
-        assert failing(first) == refused, messages(first)
-        assert not failing(second), messages(second)
+        for start in ("", "./"):
+            files = {f"{start}app/app.exe": bytes(program), f"{start}{folder}Engine.dll": bytes(library)}
+            pack_zip(tmp_path / "app.zip", files)
+            _, first, second = judge(tmp_path / "app.zip", WINDOWS)
+            assert failing(first) == refused, messages(first)
+            assert not failing(second), messages(second)
 
 
 def test_a_missing_package_is_a_failing_check(tmp_path: Path) -> None:

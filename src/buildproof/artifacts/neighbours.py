@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -32,20 +32,42 @@ def neighbours(files: Iterable[tuple[str, Path]]) -> Neighbours:
 def expectation(build: Build, name: str, beside: Neighbours) -> Expectation:
     """What `build` promises of its output `name`: its kind by the first glob of `kinds`, or by its name."""
     spec = build.spec
-    pure = PurePosixPath(name)
-    others = beside.get(str(pure.parent), {})
     return Expectation(
         target=build.target,
         kind=next((kind for glob, kind in spec.kinds.items() if fnmatchcase(name, glob)), kind_of(name)),
         windows=build.builder.windows_baseline,
         glibc=build.builder.glibc_baseline,
         libraries=spec.libraries,
-        beside={other: names for other, names in others.items() if other not in (pure.name, pure.name.lower())},
+        beside=beside_of(name, beside),
         hardening=spec.hardening,
         symbols=spec.symbols,
         size=spec.size_limit,
         contains=spec.contains,
     )
+
+
+def beside_of(name: str, beside: Neighbours) -> Mapping[str, frozenset[str] | None]:
+    """What lies in the folder of `name`, itself left out."""
+    pure = PurePosixPath(name)
+    return _Others(beside.get(str(pure.parent), {}), pure.name)
+
+
+class _Others(Mapping[str, frozenset[str] | None]):
+    """A folder without one of its files; not a copy, because a folder may have thousands."""
+
+    def __init__(self, folder: Mapping[str, frozenset[str] | None], own: str) -> None:
+        self._folder, self._own = folder, (own, own.lower())
+
+    def __getitem__(self, name: str) -> frozenset[str] | None:
+        if name in self._own:
+            raise KeyError(name)
+        return self._folder[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._folder if name not in self._own)
+
+    def __len__(self) -> int:
+        return len(self._folder) - sum(name in self._folder for name in set(self._own))
 
 
 def kind_of(name: str) -> Kind:

@@ -11,7 +11,7 @@ from buildproof.artifacts.content import Content, read_through
 from buildproof.artifacts.examination import reason_of, regular_file
 from buildproof.artifacts.file import RULES as FILE_RULES
 from buildproof.artifacts.file import Candidate
-from buildproof.artifacts.neighbours import Neighbours, is_dll, kind_of, neighbours
+from buildproof.artifacts.neighbours import Neighbours, beside_of, is_dll, kind_of, neighbours
 from buildproof.artifacts.rule import Aspect, judge
 from buildproof.bundles.carriers import Carrier, carried_members, carrier_of
 from buildproof.bundles.contents import LIBRARIES, READERS, Contents, is_appimage, read_contents, suffix_of
@@ -105,13 +105,7 @@ def _inside(bundle: Bundle, name: str, kind: Kind | None = None) -> Iterator[Art
 
 
 def _expected_inside(bundle: Bundle, member: str, beside: Neighbours, kind: Kind | None) -> Expectation:
-    folder, _, own = member.rpartition("/")
-    others = beside.get(folder or ".", {})
-    expected = replace(
-        bundle.expected,
-        kind=kind or kind_of(member),
-        beside={other: names for other, names in others.items() if other not in (own, own.lower())},
-    )
+    expected = replace(bundle.expected, kind=kind or kind_of(member), beside=beside_of(member, beside))
     if bundle.carrier and bundle.carrier.machine is Machine.I686 and member.startswith(_PLUGINS) and is_dll(member):
         return replace(expected, target=Target.WINDOWS_I686)  # loaded into the installer, not installed
     return expected

@@ -23,7 +23,7 @@ from buildproof.bundles.streams import Bounded, Unpacked, Window, decompressed, 
 _LEAD, _LEAD_MAGIC = 96, b"\xed\xab\xee\xdb"
 _HEADER, _HEADER_MAGIC = struct.Struct(">4s4xII"), b"\x8e\xad\xe8\x01"
 _ENTRY = struct.Struct(">IIII")  # tag, type, offset, count
-_MOST_ENTRIES, _MOST_DATA = 0xFFFF, 64 << 20  # of a header; rpm itself takes 256 MiB
+_MOST_ENTRIES, _MOST_DATA = 0xFFFF, 32 << 20  # of a header; rpm itself takes 256 MiB
 _MOST_FILES = 1_000_000
 _INTEGERS = {2: "B", 3: "H", 4: "I", 5: "Q"}  # INT8 to INT64
 _STRING, _BIN, _STRINGS, _I18N = 6, 7, 8, 9
