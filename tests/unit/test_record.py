@@ -44,6 +44,7 @@ from buildproof.record import (
 from buildproof.targets import Format, Machine
 from buildproof.verdict import Budget, Outcome, Verdict
 
+RUNS = Path(__file__).parents[1] / "runs"
 # Written with: .venv/bin/buildproof schema > docs/record.schema.json
 SCHEMA = Path(__file__).parents[2] / "docs" / "record.schema.json"
 
@@ -251,6 +252,16 @@ def test_a_number_that_measures_nothing_makes_no_record(path: Path, number: str)
     with pytest.raises(InputError, match="neither a size nor a time") as error:
         load(path)
     assert str(error.value).startswith(f"{path}: ")
+
+
+def test_a_real_record_of_every_schema_version_is_read_for_ever() -> None:
+    kept = {folder.name: load(folder / "record.json") for folder in RUNS.iterdir() if folder.is_dir()}
+    assert {name: run.schema_version for name, run in kept.items()} == {
+        f"v{version}": version for version in range(1, SCHEMA_VERSION + 1)
+    }
+    for run in kept.values():
+        outcomes = {build.verdict.outcome for build in run.builds if build.verdict}
+        assert {Outcome.PASSED, Outcome.OUT_OF_MEMORY, Outcome.SIGBUS} <= outcomes
 
 
 def test_a_missing_record_is_told_with_its_file(path: Path) -> None:

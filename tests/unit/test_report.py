@@ -20,15 +20,19 @@ from typer.testing import CliRunner
 
 from buildproof import cli
 from buildproof.errors import InputError
-from buildproof.evidence import Space
+from buildproof.evidence import Grade, Space
 from buildproof.hostile import harmless
 from buildproof.limits import LimitState
 from buildproof.record import SCHEMA_VERSION, BuildRecord, RunRecord, dump
 from buildproof.report import draw, leave, read_runs, write
 from buildproof.report.overview import matrix_of, rows_of, tallies_of, title_of
 from buildproof.report.sources import Run
+from buildproof.verdict import Outcome, Verdict
 
 WAITING = replace(GOOD, id="waiting-linux", verdict=None, builder="linux", profile="guide")
+LOST = replace(
+    GOOD, id="lost", verdict=Verdict(outcome=Outcome.ENGINE_ERROR, grade=Grade.HARNESS, summary="The engine is gone.")
+)
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{7*7}}\u2028\x1b[31m"
 
 
@@ -87,6 +91,13 @@ def test_failures_come_first_and_builds_that_were_not_run_last() -> None:
     assert tallies_of(rows) == [("out-of-memory", "resource", 1), ("passed", "passed", 1), ("not run", "planned", 1)]
 
 
+def test_nothing_is_said_of_a_build_that_was_not_run() -> None:
+    (row,) = rows_of([run(WAITING)])
+    assert (row.demand, row.charged, row.limit, row.time) == ("", "", "", "")
+    assert (row.demand_share, row.budget_share) == (0.0, None)
+    assert (row.budget, row.time_limit) == ("2 GiB", "15:00")
+
+
 def test_a_build_that_a_killed_run_left_is_under_way() -> None:
     begun = replace(WAITING, began=datetime(2026, 1, 2, tzinfo=UTC))
     (row,) = rows_of([replace(run(begun), ended=None)])
@@ -100,6 +111,9 @@ def test_a_build_that_a_killed_run_left_is_under_way() -> None:
         ((GOOD,), "The build passed"),
         ((GOOD, replace(GOOD, id="b"), WAITING), "All 2 builds passed"),
         ((BAD,), "The build failed"),
+        ((LOST,), "The build proved nothing"),
+        ((LOST, GOOD), "1 of 2 builds proved nothing"),
+        ((LOST, GOOD, BAD), "1 of 3 builds failed, 1 proved nothing"),
         ((WAITING,), "No build was run"),
         ((), "No build was run"),
     ],

@@ -25,8 +25,8 @@ from tests.unit.evidence_sample import (
 )
 
 from buildproof.capped import CappedFile
-from buildproof.evidence import CheckStatus, Evidence, Process, Processes
-from buildproof.record import BuildRecord
+from buildproof.evidence import CheckStatus, Evidence, Process, Processes, Time
+from buildproof.record import Attempt, BuildRecord, Phase
 from buildproof.report.chart import chart_of, size_ticks, space_of, time_ticks
 from buildproof.report.details import details_of
 from buildproof.report.excerpt import AROUND, excerpt
@@ -78,6 +78,15 @@ def test_no_peak_is_lost_however_few_points_there_are() -> None:
     assert len(drawn["t"]) == 10
     assert max(drawn["demand"]) == 701 * 1024
     assert [index for index, value in enumerate(drawn["demand"]) if value > 1024] == [6]
+
+
+def test_the_demand_peak_is_a_point_of_the_curve_though_the_timeline_was_written_less_often() -> None:
+    peaked = replace(GOOD, memory=replace(GOOD.memory, demand_peak=9 * MIB, demand_peak_at_s=1.5))
+    drawn = chart(sample(1, MIB), sample(2, MIB), evidence=peaked)
+    assert drawn["t"] == [1, 1.5, 2]
+    assert drawn["demand"] == [1024, 9 * 1024, 1024]
+    assert drawn["charged"] == [1024, None, 1024]
+    assert drawn["peak"] == {"at": 1.5, "bytes": 9 * MIB, "text": "peak 9 MiB"}
 
 
 def test_a_build_that_was_never_sampled_has_no_chart() -> None:
@@ -140,6 +149,11 @@ def test_the_moment_of_death_is_marked_the_culprits_first() -> None:
         (12.0, "death", True), (3.0, "death", False),
     ]  # fmt: skip
     assert drawn["marks"][0]["text"] == "cc1plus (pid 214): SIGKILL"
+
+
+def test_a_death_after_the_last_sample_is_still_in_the_picture() -> None:
+    dead = signalled(replace(GOOD, time=Time(wall_s=11.9)), end(9, at_s=12.0))
+    assert chart(sample(1), evidence=dead)["end"] == 12.0
 
 
 def test_where_the_harness_stepped_in_is_marked() -> None:
@@ -220,6 +234,15 @@ def test_what_failed_in_an_artifact_comes_first_with_its_values() -> None:
     assert shown["started"]["ok"]
 
 
+def test_among_many_builds_command_lines_are_cut_and_passed_checks_counted() -> None:
+    top = (Process(pid=1, comm="cc", cmdline="cc " + "x" * 500, peak_rss=MIB),)
+    long = replace(GOOD, processes=Processes(exited=2, top=top), artifacts=(artifact(CheckStatus.FAIL),))
+    full, brief = details_of(build(long)), details_of(build(long), brief=True)
+    assert (len(full["largest"][0]["command"]), len(brief["largest"][0]["command"])) == (503, 160)
+    assert [check["status"] for check in brief["artifacts"][0]["checks"]] == ["fail"]
+    assert (brief["artifacts"][0]["passed"], full["artifacts"][0]["passed"]) == (1, 1)
+
+
 def test_casualties_come_in_the_order_of_their_end_with_signal_and_work() -> None:
     first = replace(end(7, "ld", at_s=2.0), cmdline="ld -o app main.o", core_dumped=True)
     casualties = details_of(build(signalled(GOOD, end(9, at_s=4.0), first)))["casualties"]
@@ -240,6 +263,12 @@ def test_what_is_unknown_is_said_to_be_unknown() -> None:
     assert {figures["memory demanded"], figures["memory limit"], figures["time"], figures["processes ended"]} == {
         "unknown"
     }
+
+
+def test_earlier_tries_are_told() -> None:
+    attempt = Attempt(phase=Phase.BUILD, trouble="engine", what="the engine went away", ran_s=3.5, waited_s=10.0)
+    details = details_of(replace(build(), attempts=(attempt,)))
+    assert details["attempts"] == [["build", "3.5 s", "engine", "the engine went away", "10.0 s"]]
 
 
 def test_a_build_without_a_verdict_is_told_too() -> None:

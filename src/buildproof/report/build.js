@@ -11,6 +11,7 @@ function buildView(data, key) {
       verdict ? h("p", { class: `badge ${verdict.family}` }, h("i", { "aria-hidden": true }), verdict.outcome, verdict.cause && verdict.cause !== verdict.outcome ? h("small", {}, verdict.cause) : "") : null),
     verdict ? verdictView(verdict, key, chart) : h("p", {}, "This build was not run to its end: there is no verdict."),
     section("Memory over time", chart ?? h("p", { class: "none" }, data.untold), figures(data.figures), phases(data.phases)),
+    section("Earlier tries", table("", ["phase", "ran#", "trouble", "what", "waited#"], data.attempts)),
     section("Log", log),
     section("Processes", deaths("ended by a signal", data.casualties, chart), processes("largest", data.largest, true),
       processes("still alive when the command had ended", data.leftover, false), deaths("ended with a status other than 0", data.failed, chart)),
@@ -102,16 +103,17 @@ function mounts({ mounts: lines, space }) {
     mount.size, h("span", { class: mount.used > 0.98 ? "no" : "" }, mount.least), mount.moment, mount.inodes]), "bars");
 }
 
-function artifact({ path, size: bytes, sha256, kind, checks, started }) {
+function artifact({ path, size: bytes, sha256, kind, checks, passed, idle, started }) {
   const of = (status) => checks.filter((check) => check.status === status);
   const line = (check) => h("li", { class: check.status }, h("code", {}, check.id), " ", check.message,
     check.values ? h("small", {}, check.values) : "", check.mend ? h("small", { class: "mend" }, prose(check.mend)) : "");
+  const sound = `${passed} checks passed, ${idle} do not apply`;
   const quiet = [...of("pass"), ...of("not-applicable")];
   return h("article", {}, h("h3", {}, path), h("p", { class: "sub" }, `${bytes} · ${kind}`, sha256 ? [" · SHA-256 ", h("code", {}, sha256)] : ""),
     h("ul", { class: "checks" }, [...of("fail"), ...of("warning")].map(line)),
     started ? h("p", { class: started.ok ? "yes" : "no" }, started.how, h("small", {}, `${started.command} in ${started.image}`)) : null,
     started?.stdout ? h("pre", {}, started.stdout) : null,
-    quiet.length ? h("details", {}, h("summary", {}, `${of("pass").length} checks passed, ${of("not-applicable").length} do not apply`), h("ul", { class: "checks" }, quiet.map(line))) : null);
+    quiet.length ? h("details", {}, h("summary", {}, sound), h("ul", { class: "checks" }, quiet.map(line))) : h("p", { class: "sub" }, sound));
 }
 
 const claims = (lines) => table("", ["claim", "", "why"], lines.map(([claim, answer, why]) => [claim, h("span", { class: { held: "yes", broken: "no" }[answer] ?? "undecided" }, answer), prose(why)]), "claims");

@@ -65,15 +65,11 @@ function grid(data, x, y, width, floor) {
 }
 
 function area(data, series, kind, x, y, floor) {
-  const parts = [];
-  let run = [];
-  const close = () => { if (run.length) parts.push(run); run = []; };
-  series.forEach((kib, i) => kib === null ? close() : run.push([x(data.t[i]).toFixed(1), y(kib * 1024).toFixed(1)]));
-  close();
-  return s("g", { class: kind }, parts.map((points) => {
-    const line = points.map((p) => p.join(" ")).join("L");
-    return [s("path", { class: "fill", d: `M${points[0][0]} ${floor}L${line}L${points.at(-1)[0]} ${floor}Z` }), s("path", { class: "line", d: `M${line}` })];
-  }));
+  const points = series.map((kib, i) => kib === null ? null : [x(data.t[i]).toFixed(1), y(kib * 1024).toFixed(1)]).filter(Boolean);
+  if (!points.length) return null;
+  const line = points.map((point) => point.join(" ")).join("L");
+  return s("g", { class: kind },
+    s("path", { class: "fill", d: `M${points[0][0]} ${floor}L${line}L${points.at(-1)[0]} ${floor}Z` }), s("path", { class: "line", d: `M${line}` }));
 }
 
 function thresholds(data, y, width) {
@@ -147,7 +143,7 @@ function point(chart, index, scroll = false) {
   cursor.append(s("line", { x1: chart.x(seconds), x2: chart.x(seconds), y1: BOX.top, y2: chart.floor }),
     ...[data.charged, data.demand].filter((series) => series[index] !== null).map((series) =>
       s("circle", { cx: chart.x(seconds), cy: chart.y(bytes(series)), r: 3 })));
-  readout.replaceChildren(h("b", {}, moment(seconds)), ` demanded ${size(bytes(data.demand))}, charged ${size(bytes(data.charged))}`,
+  readout.replaceChildren(h("b", {}, moment(seconds)), ` demanded ${size(bytes(data.demand))}`, data.charged[index] === null ? "" : `, charged ${size(bytes(data.charged))}`,
     held ? h("span", { class: "held" }, h("span", { class: `key ${shade(span[2])}` }), held) : "");
   if (scroll) canvas.scrollIntoView({ block: "center" });
 }

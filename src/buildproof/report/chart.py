@@ -6,10 +6,12 @@ Times are seconds since the command was let go. Series are whole KiB, to keep th
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
-from buildproof.evidence import ProcessEnd
+from buildproof.evidence import Memory, ProcessEnd
 from buildproof.record import BuildRecord
 from buildproof.report.trace import Sample, Trace
 from buildproof.units import clock, duration, size
@@ -27,20 +29,22 @@ def chart_of(build: BuildRecord, trace: Trace, points: int) -> dict[str, Any] | 
     """All that the chart of one build shows, with up to `points` points; None without a sample."""
     if not trace.samples:
         return None
-    end_s = max(trace.samples[-1].at_s, build.time.wall_s or 0.0, 0.1)
-    groups = _grouped(trace.samples, end_s, points)
-    top = _top(build, trace.samples)
+    samples = _with_peak(trace.samples, build.memory)
+    marks = _marks(build)
+    end_s = max(samples[-1].at_s, build.time.wall_s or 0.0, *(mark["at"] for mark in marks), 0.1)
+    groups = _grouped(samples, end_s, points)
+    top = _top(build, samples)
     return {
         "end": round(end_s, 3),
         "top": top,
         "x": [[at, clock(at) if end_s >= 10 else f"{at:g} s"] for at in time_ticks(end_s)],
         "y": [[at, size(at) if at else "0"] for at in size_ticks(top)],
-        "t": [round(group[0].at_s, 2) for group in groups],
+        "t": [round(max(group, key=lambda sample: sample.demand or 0).at_s, 2) for group in groups],
         "demand": [_most(sample.demand for sample in group) for group in groups],
         "charged": [_most(sample.charged for sample in group) for group in groups],
         "lines": _lines(build, top),
         "holders": _holders(groups, end_s),
-        "marks": _marks(build),
+        "marks": marks,
         "peak": _peak(build),
     }
 
@@ -70,6 +74,16 @@ def size_ticks(top: int, at_most: int = 5) -> list[int]:
     """Round sizes from 0 up to `top`: powers of two, as memory comes."""
     step = 1 << max(0, math.ceil(math.log2(max(top, 1) / at_most)))
     return [index * step for index in range(top // step + 1)]
+
+
+def _with_peak(samples: Sequence[Sample], memory: Memory) -> Sequence[Sample]:
+    """The samples with that of the demand peak among them: memory is read more often than the timeline is written."""
+    peak, at_s = memory.demand_peak, memory.demand_peak_at_s
+    if peak is None or at_s is None:
+        return samples
+    place = bisect(samples, at_s, key=attrgetter("at_s"))
+    before = samples[max(0, place - 1)]
+    return [*samples[:place], before._replace(at_s=at_s, demand=peak, charged=None), *samples[place:]]
 
 
 def _grouped(samples: Sequence[Sample], end_s: float, points: int) -> list[list[Sample]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from buildproof.evidence import Artifact, Check, CheckStatus, Grade, Process, ProcessEnd
 from buildproof.limits import LimitState, show_limit
-from buildproof.record import BuildRecord
+from buildproof.record import Attempt, BuildRecord
 from buildproof.units import duration, size
 from buildproof.verdict import Verdict
 from buildproof.verdict.claims import Claim, decide
@@ -16,25 +17,31 @@ from buildproof.verdict.culprit import signal_name, work_of
 
 _LOG_LINE = re.compile(r"\blog line (\d+)\b")
 _IN_FORCE = {True: "in force", False: "not in force", None: "could not be read"}
+_COMMAND, _BRIEF_COMMAND = 2048, 160  # characters; the first is what the probe keeps
 _GRAVEST_FIRST = (CheckStatus.FAIL, CheckStatus.WARNING, CheckStatus.PASS, CheckStatus.NOT_APPLICABLE)
 
 
-def details_of(build: BuildRecord) -> dict[str, Any]:
-    """All but what lies in files beside the record: chart, space over time, log."""
+def details_of(build: BuildRecord, *, brief: bool = False) -> dict[str, Any]:
+    """All but what lies in files beside the record: chart, space over time, log.
+
+    `brief`, for a page with many builds, cuts command lines, and counts the checks that passed without naming them.
+    """
+    longest = _BRIEF_COMMAND if brief else _COMMAND
     return {
         "id": build.id,
         "verdict": _verdict(build.verdict) if build.verdict else None,
         "claims": _claims(build),
         "figures": _figures(build),
         "phases": [[name, took, duration(took)] for name, took in build.phases_s.items()],
+        "attempts": [_attempt(attempt) for attempt in build.attempts],
         "limits": [_limit(name, state) for name, state in build.limits.items()],
-        "casualties": [_end(end) for end in sorted(build.processes.signalled, key=lambda end: end.at_s)],
-        "failed": [_end(end) for end in build.processes.failed],
-        "largest": [_process(process, build.processes.top) for process in build.processes.top],
-        "leftover": [_process(process, build.processes.leftover) for process in build.processes.leftover],
+        "casualties": [_end(end, longest) for end in sorted(build.processes.signalled, key=lambda end: end.at_s)],
+        "failed": [_end(end, longest) for end in build.processes.failed],
+        "largest": [_process(process, build.processes.top, longest) for process in build.processes.top],
+        "leftover": [_process(process, build.processes.leftover, longest) for process in build.processes.leftover],
         "holders": [[work_of(holder.comm, holder.cmdline), size(holder.rss)] for holder in build.memory.holders],
         "mounts": _mounts(build),
-        "artifacts": [_artifact(artifact) for artifact in build.artifacts or ()],
+        "artifacts": [_artifact(artifact, brief=brief) for artifact in build.artifacts or ()],
         "marks": _marks(build),
         "origin": _origin(build),
         "reproduce": build.reproduce,
@@ -106,6 +113,12 @@ def _figures(build: BuildRecord) -> list[list[str]]:
     return figures
 
 
+def _attempt(attempt: Attempt) -> list[str]:
+    """A try that the surroundings ended: where it was, how far it had come, and why it was not the last."""
+    ran = "" if attempt.ran_s is None else duration(attempt.ran_s)
+    return [attempt.phase.value, ran, attempt.trouble, attempt.what, duration(attempt.waited_s)]
+
+
 def _throttled(seconds: float | None) -> str:
     return f"throttled {duration(seconds)}" if seconds else ""
 
@@ -119,7 +132,11 @@ def _limit(name: str, state: LimitState) -> list[str]:
     return [name.replace("_", " "), asked, got, _IN_FORCE[state.in_force], state.why or ""]
 
 
-def _end(end: ProcessEnd) -> dict[str, Any]:
+def _cut(command: str | None, longest: int) -> str | None:
+    return command if command is None or len(command) <= longest else f"{command[: longest - 1]}…"
+
+
+def _end(end: ProcessEnd, longest: int) -> dict[str, Any]:
     how = signal_name(end.signal) if end.signal else f"status {end.exit_code}"
     return {
         "at": end.at_s,
@@ -127,7 +144,7 @@ def _end(end: ProcessEnd) -> dict[str, Any]:
         "pid": end.pid,
         "parent": end.ppid,
         "work": work_of(end.comm, end.cmdline),
-        "command": end.cmdline,
+        "command": _cut(end.cmdline, longest),
         "how": how + (", core dumped" if end.core_dumped else ""),
         "lived": duration(end.duration_s),
         "cut": [
@@ -137,12 +154,12 @@ def _end(end: ProcessEnd) -> dict[str, Any]:
     }
 
 
-def _process(process: Process, among: Iterable[Process]) -> dict[str, Any]:
+def _process(process: Process, among: Iterable[Process], longest: int) -> dict[str, Any]:
     most = max((other.peak_rss for other in among), default=0)
     return {
         "pid": process.pid,
         "work": work_of(process.comm, process.cmdline),
-        "command": process.cmdline,
+        "command": _cut(process.cmdline, longest),
         "rss": size(process.peak_rss),
         "share": round(process.peak_rss / most, 3) if most else 0,
         "address_space": size(process.peak_address_space) if process.peak_address_space else "",
@@ -172,14 +189,18 @@ def _mounts(build: BuildRecord) -> list[dict[str, Any]]:
     ]
 
 
-def _artifact(artifact: Artifact) -> dict[str, Any]:
+def _artifact(artifact: Artifact, *, brief: bool) -> dict[str, Any]:
     started = artifact.started
+    count = Counter(check.status for check in artifact.checks)
+    told = _GRAVEST_FIRST[:2] if brief else _GRAVEST_FIRST
     return {
         "path": artifact.path,
         "size": size(artifact.size),
         "sha256": artifact.sha256,
         "kind": f"{artifact.format.value}, {artifact.machine.value}",
-        "checks": [_check(check) for check in sorted(artifact.checks, key=lambda c: _GRAVEST_FIRST.index(c.status))],
+        "checks": [_check(check) for status in told for check in artifact.checks if check.status is status],
+        "passed": count[CheckStatus.PASS],
+        "idle": count[CheckStatus.NOT_APPLICABLE],
         "started": None
         if started is None
         else {

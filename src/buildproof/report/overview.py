@@ -14,6 +14,7 @@ from buildproof.verdict import Family
 
 NOT_RUN = "not run"
 _UNDER_WAY = "under way"
+_PLANNED = "planned"  # stands where a family stands
 _MOST_CELLS = 400
 _FAMILY_ORDER = [Family.PROJECT, Family.RESOURCE, Family.INFRASTRUCTURE, Family.MEASUREMENT, Family.PASSED]
 
@@ -61,25 +62,29 @@ def rows_of(runs: Sequence[RunRecord]) -> list[Row]:
 def _row(key: str, run: int, build: BuildRecord, state: str) -> Row:
     memory, budget = build.memory, build.budget
     scale = max(filter(None, (memory.limit, budget.peak_memory, memory.charged_peak, memory.demand_peak)), default=1)
+    family = build.verdict.outcome.family if build.verdict else None
 
     def share(value: int | None) -> float | None:
-        return None if value is None else round(100 * value / scale, 1)
+        return None if value is None or family is None else round(100 * value / scale, 1)
 
-    family = build.verdict.outcome.family if build.verdict else None
+    def known(words: str) -> str:
+        """Of a build that was not run nothing is known, and nothing has to be said of that."""
+        return words if family else ""
+
     wall_s, limit_s = build.time.wall_s, budget.time_limit
     return Row(
         key=key,
         build=build,
         run=run,
         outcome=state,
-        family=family.value if family else "planned",
+        family=family.value if family else _PLANNED,
         rank=_FAMILY_ORDER.index(family) if family else len(_FAMILY_ORDER),
         summary=build.verdict.summary if build.verdict and family is not Family.PASSED else "",
-        demand=size(memory.demand_peak),
-        charged=size(memory.charged_peak),
+        demand=known(size(memory.demand_peak)),
+        charged=known(size(memory.charged_peak)),
         budget=size(budget.peak_memory) if budget.peak_memory else "none",
-        limit=size(memory.limit),
-        time=clock(wall_s),
+        limit=known(size(memory.limit)),
+        time=known(clock(wall_s)),
         time_limit=clock(limit_s),
         time_share=round(min(100.0, 100 * wall_s / limit_s), 1) if wall_s is not None and limit_s else 0.0,
         demand_share=share(memory.demand_peak) or 0.0,
@@ -104,23 +109,30 @@ def tallies_of(rows: Sequence[Row]) -> list[tuple[str, str, int]]:
 
 def title_of(rows: Sequence[Row]) -> str:
     """What became of all builds, in one sentence."""
-    run = [row for row in rows if row.family != "planned"]
-    failed = sum(row.family != Family.PASSED.value for row in run)
-    if not run:
+    families = [row.family for row in rows if row.family != _PLANNED]
+    failed = sum(family in {Family.PROJECT, Family.RESOURCE} for family in families)
+    unproved = sum(family in {Family.INFRASTRUCTURE, Family.MEASUREMENT} for family in families)
+    if not families:
         return "No build was run"
-    if not failed:
-        return "The build passed" if len(run) == 1 else f"All {len(run)} builds passed"
-    return "The build failed" if len(run) == 1 else f"{failed} of {len(run)} builds failed"
+    if len(families) == 1:
+        return "The build failed" if failed else "The build proved nothing" if unproved else "The build passed"
+    if not failed and not unproved:
+        return f"All {len(families)} builds passed"
+    told = [f"{failed} of {len(families)} builds failed"] if failed else []
+    if unproved:
+        told.append(f"{unproved} proved nothing" if failed else f"{unproved} of {len(families)} builds proved nothing")
+    return ", ".join(told)
 
 
 def matrix_of(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Projects down, builder and profile across; None where that would be a single line, or too large to be seen."""
+    """Projects down, builder and profile across; None where that is one line, mostly empty, or past all looking."""
     columns = sorted({(row.build.builder, row.build.profile) for row in rows})
     projects = sorted({row.build.project for row in rows})
     cells: dict[tuple[str, str, str], Row] = {}
     for row in reversed(rows):  # of several builds of one cell the gravest
         cells[row.build.project, row.build.builder, row.build.profile] = row
-    if min(len(columns), len(projects)) < 2 or len(columns) * len(projects) > _MOST_CELLS:
+    places = len(columns) * len(projects)
+    if min(len(columns), len(projects)) < 2 or places > _MOST_CELLS or 2 * len(cells) < places:
         return None
     return {
         "columns": columns,

@@ -41,6 +41,7 @@ class _Room(NamedTuple):
     points: int
     head: int
     tail: int
+    brief: bool = False
 
 
 def draw(runs: Sequence[Run], *, beside: Path | None = None) -> str:
@@ -71,13 +72,17 @@ def draw(runs: Sequence[Run], *, beside: Path | None = None) -> str:
 def _room(builds: int) -> _Room:
     if builds <= 60:
         return _Room(points=320, head=60, tail=200)
-    return _Room(points=160, head=20, tail=60) if builds <= 300 else _Room(points=80, head=10, tail=30)
+    return _Room(160, 20, 60, brief=True) if builds <= 300 else _Room(80, 10, 30, brief=True)
 
 
 def _all_of(build: BuildRecord, run: Run, room: _Room, beside: Path | None) -> dict[str, Any]:
     trace, untold = _trace(build, run)
     shown: dict[str, Any] = _seen(
-        {**details_of(build), "chart": chart_of(build, trace, room.points), "space": space_of(trace, room.points // 2)}
+        {
+            **details_of(build, brief=room.brief),
+            "chart": chart_of(build, trace, room.points),
+            "space": space_of(trace, room.points // 2),
+        }
     )
     return {**shown, "untold": untold, "log": _log(build, run, room, beside)}
 
