@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -69,22 +68,9 @@ int main(void) { sleep(1); puts("started"); return 0; }
 """
 
 
-@dataclass
-class Figures:
-    """What the kills came to, for the last lines of the run."""
-
-    phases: Counter[str] = field(default_factory=Counter)
-    over_after_s: list[float] = field(default_factory=list)
-    left: int = 0
-
-
-_FIGURES = pytest.StashKey[Figures]()
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """It runs on request."""
     OnRequest.register(config, HERE, marker=MARKER, what="a harness that is killed")
-    config.stash[_FIGURES] = Figures()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -96,21 +82,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("moment", moments, ids=[f"{moment:.3f}" for moment in moments])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The counts."""
-    figures = config.stash[_FIGURES]
-    if figures.over_after_s:
-        where = ", ".join(f"{count} in {phase}" for phase, count in figures.phases.most_common())
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The counts, as the tests told them; also those of xdist's workers."""
+    told = [dict(report.user_properties) for reports in terminalreporter.stats.values() for report in reports
+            if getattr(report, "when", None) == "call"]  # fmt: skip
+    kills = [figures for figures in told if "killed_in" in figures]
+    if kills:
+        where = Counter(str(figures["killed_in"]) for figures in kills).most_common()
+        over = [float(str(figures["over_after_s"])) for figures in kills]
         terminalreporter.write_line(
-            f"killed {len(figures.over_after_s)} times: {where}. The last container was over after "
-            f"{statistics.median(figures.over_after_s):.1f} s (median), {max(figures.over_after_s):.1f} s (longest). "
-            f"Left after the next start: {figures.left} things in the engine"
+            f"killed {len(kills)} times: {', '.join(f'{count} in {phase}' for phase, count in where)}. The last "
+            f"container was over after {statistics.median(over):.1f} s (median), {max(over):.1f} s (longest). Left "
+            f"after the next start: {sum(int(str(figures.get('left', 0))) for figures in kills)} things in the engine"
         )
-
-
-@pytest.fixture(scope="session")
-def figures(pytestconfig: pytest.Config) -> Figures:
-    return pytestconfig.stash[_FIGURES]
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.killed.conftest import Figures, Harness
+from tests.killed.conftest import Harness
 
 from buildproof import labels
 from buildproof.engine import Engine, Kind
@@ -30,20 +31,22 @@ def wait(harness: Harness, seconds: float) -> None:
         time.sleep(min(0.02, max(0.0, deadline - time.monotonic())))
 
 
-def test_a_killed_harness_leaves_nothing(harness: Harness, moment: float, whole_run_s: float, figures: Figures) -> None:
+def test_a_killed_harness_leaves_nothing(
+    harness: Harness, moment: float, whole_run_s: float, record_property: Callable[[str, object], None]
+) -> None:
     with_workers = moment * 97 % 1 < _WITH_WORKERS
     process = harness.start(*(("-n", "2") if with_workers else ()))
     wait(harness, moment * whole_run_s)
     harness.kill()
     run, phase = harness.run, harness.phase()
-    figures.phases[phase] += 1
-    figures.over_after_s.append(harness.over_after_s(run))
+    record_property("killed_in", phase)
+    record_property("over_after_s", harness.over_after_s(run))
     before = harness.record()
     harness.next_start()
     if run is None:
         return
     left = harness.things(run)
-    figures.left += len(left)
+    record_property("left", len(left))
     assert left == []
     assert list(Path(tempfile.gettempdir()).glob(f"buildproof-{process.pid}-*")) == []
     folder = harness.folder / ".buildproof" / run
