@@ -19,7 +19,7 @@ from buildproof.doctor import diagnose, memory_available
 from buildproof.engine import Engine
 from buildproof.errors import EngineError
 from buildproof.evidence import Grade
-from buildproof.images import Images
+from buildproof.images import Images, sweep_layers
 from buildproof.killed import close_killed
 from buildproof.leftovers import sweep, sweep_run, sweep_scratch
 from buildproof.manifest import Manifest
@@ -107,6 +107,7 @@ class Session:
             self.images.for_builder(build.builder)
             if build.starts and build.builder.starts_in:
                 self.images.named(build.builder.starts_in)
+        sweep_layers(self.engine)
 
     def outcome(self, build: Build) -> BuildRecord:
         """The record of a build, which is run now unless it was before: in this process or in another worker."""

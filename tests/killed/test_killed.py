@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.killed.conftest import Harness
+from tests.killed.conftest import GONE_WITHIN_S, Harness
 
 from buildproof import labels
 from buildproof.engine import Engine, Kind
@@ -64,6 +65,43 @@ def test_a_killed_harness_leaves_nothing(
         else:
             assert build.verdict
             assert (build.verdict.outcome, build.verdict.cause) == (Outcome.CANCELLED, "killed")
+
+
+def running(mark: str) -> bool:
+    """Whether a process of this host has a word in its command line."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if mark.encode() in path.read_bytes():
+                return True
+    return False
+
+
+def test_a_harness_that_is_killed_while_an_image_is_made_leaves_none_of_its_layers(
+    harness: Harness, engine: Engine, own_cache: Path, tmp_path: Path
+) -> None:
+    mark = f"mark-{secrets.token_hex(8)}"
+    base = "buildproof/debian"
+    (harness.folder / "Dockerfile").write_text(f"FROM {base}\nRUN echo {mark} > /mark\nRUN sleep 300; echo {mark}\n")
+    (harness.folder / "compose.yml").write_text(
+        f"services:\n  own:\n    image: {mark}\n    build: .\n    mem_limit: 64m\n"
+        "    x-buildproof:\n      target: linux-x86_64\n"
+    )
+    (harness.folder / "buildproof.toml").write_text(
+        '[project]\nname = "killed"\ncompose = "compose.yml"\n'
+        '[[build]]\nbuilder = "own"\ncommand = "true"\nartifacts = ["a"]\n'
+    )
+    harness.start()
+    harness.until(lambda: running(f"sleep 300; echo {mark}"), "the second step of the image")
+    layers = [line for path in (own_cache / "buildproof" / "layers").iterdir() for line in path.read_text().split()]
+    assert len(layers) == 1
+    assert engine.image_id(layers[0])
+    harness.kill()
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while running(mark):
+        assert time.monotonic() < deadline, "the step goes on"
+        time.sleep(0.1)
+    Harness(engine, tmp_path / "another").next_start()
+    assert engine.image_id(layers[0]) is None
 
 
 @pytest.mark.parametrize(

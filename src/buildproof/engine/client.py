@@ -390,6 +390,17 @@ class Engine:
         """Containers with all these labels, running or not: id -> labels."""
         return {thing.id: thing.labels for thing in self.things(*labels) if thing.kind is Kind.CONTAINER}
 
+    def remove_untagged(self, image: str) -> bool:
+        """Remove an image unless it has a name; whether it was there to be removed. EngineError when others need it."""
+        with told_as(f"remove the image {image}"):
+            try:
+                if self._api.inspect_image(image)["RepoTags"]:
+                    return False
+                self._api.remove_image(image, noprune=True)
+            except docker.errors.ImageNotFound:
+                return False
+        return True
+
     def remove_image(self, reference: str) -> None:
         """Remove an image or one of its tags; nothing happens when it is gone already."""
         with told_as(f"remove the image {reference}"), contextlib.suppress(docker.errors.ImageNotFound):

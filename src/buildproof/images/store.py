@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from buildproof import labels
 from buildproof.builder import BuildContext, Builder
 from buildproof.engine import ContainerSpec, Engine
@@ -20,6 +18,7 @@ from buildproof.hostile import plain
 from buildproof.images.bootstrap import bootstrap, suite_of
 from buildproof.images.context import Context
 from buildproof.images.dockerfile import instructions, with_parents
+from buildproof.images.journal import Journal, image_lock
 from buildproof.layout import user_cache
 from buildproof.lease import run_leased
 from buildproof.log_patterns import matches_in
@@ -118,7 +117,7 @@ class Images:
         ours = f"{OURS}bootstrap:{suite}" if suite else None
         if ours and self._engine.image_id(ours):
             return self._present(ours)
-        with self._lock(reference):
+        with image_lock(reference):
             self._progress(f"pulling {reference}")
             if self._engine.pull(reference):
                 return self._present(reference)
@@ -152,7 +151,7 @@ class Images:
         context = Context(build, resolved)
         tag = context.digest()[:_HASH_DIGITS]
         reference = f"{repository}:{tag}"
-        with self._lock(reference):
+        with image_lock(reference):
             if not self._engine.image_id(reference):
                 self._build(reference, build, context, resolved)
                 self._engine.tag(reference, repository, "latest")  # for `docker compose run` by hand
@@ -163,11 +162,12 @@ class Images:
         steps = instructions(dockerfile)
         step, said, told_at = 0, list[str](), time.monotonic()
         try:
-            with context.tar(self._ca_bundle) as tar:
+            with context.tar(self._ca_bundle) as tar, Journal(reference) as journal:
                 lines = self._engine.build_image(
                     tar, reference, args=dict(build.args), labels=labels.of_image(reference), target=build.target
                 )
                 for line in lines:
+                    journal.take(line)
                     if found := _STEP.match(line):
                         step, said = int(found[1]), []
                     if found or time.monotonic() - told_at > _SIGN_OF_LIFE_S:
@@ -182,12 +182,6 @@ class Images:
                 where=place,
                 trouble=_trouble(error, said),
             ) from error
-
-    @staticmethod
-    def _lock(reference: str) -> FileLock:
-        folder = user_cache() / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{re.sub(r'[^a-z0-9.-]', '_', reference)}.lock")
 
 
 def _trouble(error: EngineError, said: list[str]) -> Trouble:
