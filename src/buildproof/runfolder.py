@@ -56,7 +56,9 @@ class RunFolder:
     def _make(self) -> None:
         state = self.path.parent
         self.path.mkdir(parents=True, exist_ok=True)
-        self._owner.write_text(json.dumps(Owner(process=this_process()).mark(time.time()).labels()))
+        told = self._owner.with_suffix(_PARTIAL)
+        told.write_text(json.dumps(Owner(process=this_process()).mark(time.time()).labels()))
+        told.replace(self._owner)  # whole or not there: a run that starts at the same time reads it
         (state / ".gitignore").write_text("*\n")
         link = state / f".last-{self.id}"
         link.symlink_to(self.id)
