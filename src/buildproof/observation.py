@@ -103,8 +103,10 @@ class Observation:
         return None if before is None else int(value) - int(before)
 
     def _swap_peak(self) -> int | None:
-        """Zero where the host has no swap, even if the kernel does not account it."""
-        seen: int | None = self.state.get("swap_peak")
+        """The kernel's mark, else the largest sample. Zero where the host has no swap, even if it is not accounted."""
+        seen: int | None = self._counter("swap_peak")
+        if seen is None:
+            seen = self.state.get("swap_peak")
         none_at_all = self.state and self.hello is not None and self.hello.get("host_swap") == 0
         return 0 if seen is None and none_at_all else seen
 

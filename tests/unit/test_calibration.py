@@ -22,6 +22,7 @@ from buildproof.discovery import discover, load
 from buildproof.engine import Engine
 from buildproof.errors import ExitCode
 from buildproof.evidence import CheckStatus, Grade, Memory, Process, Processes
+from buildproof.limits import LimitState
 from buildproof.preflight import Finding, Level
 from buildproof.record import BuildRecord
 from buildproof.targets import Target
@@ -33,7 +34,9 @@ CLOSE = Load(name="close", says="close", interval=Interval.CLOSE)
 CONTAINS = replace(CLOSE, interval=Interval.CONTAINS)
 
 
-def record(*, outcome: Outcome = Outcome.PASSED, cause: str | None = None, **memory: Any) -> BuildRecord:
+def record(
+    *, outcome: Outcome = Outcome.PASSED, cause: str | None = None, culprit: str | None = None, **memory: Any
+) -> BuildRecord:
     known = {"demand_peak": 206 * MIB, "charged_peak": 215 * MIB, "sample_interval_ms": 70.0, **memory}
     return BuildRecord(
         id="x",
@@ -43,7 +46,7 @@ def record(*, outcome: Outcome = Outcome.PASSED, cause: str | None = None, **mem
         tier="gate",
         target="linux-x86_64",
         memory=Memory(**known),
-        verdict=Verdict(outcome=outcome, cause=cause, grade=Grade.KERNEL, summary="So it was."),
+        verdict=Verdict(outcome=outcome, cause=cause, grade=Grade.KERNEL, summary="So it was.", culprit=culprit),
     )
 
 
@@ -130,6 +133,38 @@ def test_a_short_plateau_may_be_missed_but_not_overstated() -> None:
 
 def test_what_was_swapped_out_is_held_all_the_same() -> None:
     assert trial(CONTAINS, record(charged_peak=200 * MIB, swap_peak=6 * MIB)).wrong == ()
+
+
+SWAPS = next(load for load in LOADS if load.without_swap)
+
+
+def boxed(found: BuildRecord, *, swap_in_force: bool) -> BuildRecord:
+    return replace(
+        found, limits={"memory_swap": LimitState(requested=256 * MIB, effective=None, in_force=swap_in_force)}
+    )
+
+
+def test_a_load_that_swaps_has_to_pass_where_there_is_swap() -> None:
+    held = record(charged_peak=64 * MIB, swap_peak=200 * MIB, saturated=True)
+    assert trial(SWAPS, boxed(held, swap_in_force=True)).wrong == ()
+    both_counted = replace(held, memory=replace(held.memory, demand_peak=260 * MIB))
+    (wrong,) = trial(SWAPS, boxed(both_counted, swap_in_force=True)).wrong
+    assert "the demand peak 260 MiB is above the truth" in wrong
+
+
+def test_a_load_that_swaps_has_to_be_killed_where_there_is_none() -> None:
+    how: dict[str, Any] = {"outcome": Outcome.OUT_OF_MEMORY, "cause": "own-limit", "culprit": "python3 load.py swap"}
+    killed = record(**how, swap_peak=0, saturated=True)
+    found = trial(SWAPS, boxed(killed, swap_in_force=False), truth=None)
+    assert (found.wrong, found.load) == ((), SWAPS.without_swap)
+    assert trial(SWAPS, boxed(killed, swap_in_force=True), truth=None).wrong
+
+
+def test_swap_that_nobody_accounts_is_no_excuse() -> None:
+    """The build swapped, and the interval is wrong: that has to be seen."""
+    unaccounted = record(demand_peak=60 * MIB, charged_peak=64 * MIB, swap_peak=None, saturated=True)
+    wrong = " ".join(trial(SWAPS, boxed(unaccounted, swap_in_force=False)).wrong)
+    assert "the charged peak 64 MiB is below the truth" in wrong
 
 
 def test_a_load_that_says_nothing_is_off() -> None:

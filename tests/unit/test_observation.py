@@ -182,6 +182,12 @@ def test_swap_that_is_not_accounted_is_zero_only_where_the_host_has_none() -> No
     assert seen({**HELLO, "host_swap": 0}, state(swap_peak=5)).memory().swap_peak == 5
 
 
+def test_the_kernels_own_mark_of_swap_is_an_upper_bound_and_comes_before_samples() -> None:
+    marked = {**STATE["counters"], "swap_peak": 9}
+    assert seen(HELLO, state(swap_peak=5, counters=marked)).memory().swap_peak == 9
+    assert seen(HELLO, state(swap_peak=5, counters={**marked, "swap_peak": None})).memory().swap_peak == 5
+
+
 def test_swap_is_unknown_before_the_first_state_and_without_a_hello() -> None:
     assert seen({**HELLO, "host_swap": 0}).memory().swap_peak is None
     assert seen(state(swap_peak=None)).memory().swap_peak is None

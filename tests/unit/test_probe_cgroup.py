@@ -17,9 +17,10 @@ V2 = {
     "memory.max": f"{1024 * MIB}\n",
     "memory.swap.max": f"{512 * MIB}\n",
     "memory.swap.current": f"{3 * MIB}\n",
+    "memory.swap.peak": f"{9 * MIB}\n",
     "memory.stat": (
         f"anon {400 * MIB}\nfile {300 * MIB}\nkernel {60 * MIB}\nkernel_stack 1000\npagetables 2000\nshmem {20 * MIB}\n"
-        f"slab_reclaimable {10 * MIB}\nslab_unreclaimable 5\npgmajfault 12\nworkingset_refault_file 34\n"
+        f"swapcached 0\nslab_reclaimable {10 * MIB}\nslab_unreclaimable 5\npgmajfault 12\nworkingset_refault_file 34\n"
     ),
     "memory.events": "low 0\nhigh 0\nmax 56\noom 2\noom_kill 1\noom_group_kill 0\n",
     "memory.pressure": (
@@ -56,6 +57,7 @@ V1 = {
 }
 COUNTERS = {
     "charged_peak": 950 * MIB,
+    "swap_peak": 9 * MIB,
     "limit_hits": 56,
     "oom_kills": 1,
     "own_ooms": 2,
@@ -68,7 +70,7 @@ COUNTERS = {
     "memory_stalled_us": 555,
 }
 
-V1_HAS_NOT = ("pids_peak", "memory_stalled_us", "own_ooms")  # unknown there, never zero
+V1_HAS_NOT = ("swap_peak", "pids_peak", "memory_stalled_us", "own_ooms")  # unknown there, never zero
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -159,8 +161,53 @@ def test_v2_demand_is_what_cannot_be_reclaimed(tmp_path: Path) -> None:
     assert v2(tmp_path).usage() == Usage(charged=900 * MIB, demand=(400 + 20 + 60 - 10 + 3) * MIB, swap=3 * MIB)
 
 
+def swapping(root: Path, *, swap: int, **stat: int) -> int | None:
+    """The demand in MiB of a group with 40 MiB of anonymous memory, 10 of shmem, and 1 of kernel memory."""
+    rows = {"anon": 40, "shmem": 10, "kernel": 1, "inactive_anon": 20, "active_anon": 30, **stat}
+    text = "".join(f"{name} {value * MIB}\n" for name, value in rows.items() if value >= 0)
+    demand = v2(root, memory__stat=text, memory__swap__current=f"{swap * MIB}\n").usage().demand
+    return None if demand is None else demand // MIB
+
+
+def test_v2_what_is_in_memory_and_in_swap_counts_once(tmp_path: Path) -> None:
+    assert swapping(tmp_path / "read back", swap=35, swapcached=25) == 40 + 10 + 1 + (35 - 25)
+    assert swapping(tmp_path / "all of it", swap=25, swapcached=25) == 40 + 10 + 1
+
+
+def test_v2_a_page_in_the_swap_cache_that_nobody_maps_is_in_swap_alone(tmp_path: Path) -> None:
+    """On its way out or read ahead: it is on the anonymous lists, and not in `anon`."""
+    assert swapping(tmp_path / "some", swap=35, swapcached=25, active_anon=30 + 5) == 40 + 10 + 1 + (35 - 20)
+    assert swapping(tmp_path / "all", swap=35, swapcached=25, active_anon=30 + 25) == 40 + 10 + 1 + 35
+
+
+def test_v2_locked_memory_on_no_anonymous_list_makes_the_demand_no_larger(tmp_path: Path) -> None:
+    assert swapping(tmp_path, swap=35, swapcached=25, active_anon=0, unevictable=30) == 40 + 10 + 1 + (35 - 25)
+
+
+def test_v2_counters_that_lag_take_no_more_away_than_there_is(tmp_path: Path) -> None:
+    assert swapping(tmp_path, swap=3, swapcached=25) == 40 + 10 + 1
+
+
+def test_v2_without_a_counter_of_the_swap_cache_the_larger_of_memory_and_swap_counts(tmp_path: Path) -> None:
+    """Before kernel 5.12: all of the smaller may be part of the larger."""
+    assert swapping(tmp_path / "memory", swap=35) == 40 + 10 + 1
+    assert swapping(tmp_path / "swap", swap=80) == 80 + 1
+
+
+def test_v2_what_zswap_compressed_counts_at_its_full_size_alone(tmp_path: Path) -> None:
+    assert swapping(tmp_path, swap=35, swapcached=0, kernel=9, zswap=8, zswapped=35) == 40 + 10 + 1 + 35
+
+
+def test_v2_pages_that_move_while_the_group_is_read_do_not_count_twice(tmp_path: Path) -> None:
+    moving = v2(tmp_path, memory__stat=f"anon {40 * MIB}\nshmem 0\nkernel 0\nswapcached 0\n")
+    readings = iter((20 * MIB, 50 * MIB, 50 * MIB, 20 * MIB))
+    moving._files.number = lambda name: next(readings) if name == "memory.swap.current" else 1  # type: ignore[method-assign]
+    assert [moving.usage().demand for _ in ("out", "in")] == [60 * MIB, 60 * MIB]
+
+
 def test_v2_without_a_kernel_total_adds_up_its_parts(tmp_path: Path) -> None:
-    older = f"anon {400 * MIB}\nshmem 0\nkernel_stack 1\npagetables 20\npercpu 300\nsock 4000\nslab_reclaimable 9\n"
+    parts = "kernel_stack 1\npagetables 20\npercpu 300\nsock 4000\nslab_reclaimable 9\n"
+    older = f"anon {400 * MIB}\nshmem 0\nswapcached 0\n{parts}"
     assert v2(tmp_path, memory__stat=older).usage().demand == 403 * MIB + 4321
 
 
@@ -182,6 +229,7 @@ def test_v2_counters_are_the_kernels_own(tmp_path: Path) -> None:
     ("name", "unknown"),
     [
         ("memory.peak", {"charged_peak"}),
+        ("memory.swap.peak", {"swap_peak"}),
         ("memory.events", {"limit_hits", "oom_kills", "own_ooms"}),
         ("cpu.stat", {"cpu_us", "throttled_us"}),
         ("pids.peak", {"pids_peak"}),

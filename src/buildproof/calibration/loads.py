@@ -21,7 +21,10 @@ class Interval(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """One load. `leftover` names the one process that is left behind, `culprit` is a word of the culprit's name."""
+    """One load. `leftover` names the one process that is left behind, `culprit` is a word of the culprit's name.
+
+    `without_swap` is the same load on a host that has no swap, where something else has to come out.
+    """
 
     name: str
     says: str
@@ -31,7 +34,17 @@ class Load:
     saturated: bool | None = None
     culprit: str | None = None
     leftover: str | None = None
+    without_swap: Load | None = None
 
+
+_OVERFLOW = Load(
+    name="swap",
+    says="80 MiB in 64 MiB of memory, and no swap on the host",
+    outcome=Outcome.OUT_OF_MEMORY,
+    cause="own-limit",
+    saturated=True,
+    culprit="load.py",
+)
 
 LOADS = (
     Load(name="hold-200m-1000ms", says="200 MiB for 1000 ms", interval=Interval.CLOSE),
@@ -43,6 +56,13 @@ LOADS = (
     Load(name="share-200m-300ms", says="200 MiB on /dev/shm for 300 ms", interval=Interval.CLOSE),
     Load(name="split-4x50m-300ms", says="4 processes, 50 MiB each, for 300 ms", interval=Interval.CLOSE),
     Load(name="stream", says="a file of 320 MiB through 128 MiB of memory", interval=Interval.CLOSE, saturated=True),
+    Load(
+        name="swap",
+        says="80 MiB in 64 MiB of memory and 192 MiB of swap",
+        interval=Interval.CLOSE,
+        saturated=True,
+        without_swap=_OVERFLOW,
+    ),
     Load(
         name="out-of-memory",
         says="a grandchild beyond the limit, exit 0",

@@ -91,6 +91,7 @@ def errors_of(trials: Sequence[Trial]) -> tuple[float, float] | None:
 def compare(load: Load, record: BuildRecord, truth: Truth | None, *, cgroup_version: int | None) -> Trial:
     """Hold a load's record against what is expected of it; `truth` is what the load said of itself."""
     verdict, memory = record.verdict, record.memory
+    load = _as_it_was(load, record)
     demand = truth.demand(cgroup_version) if truth else None
     wrong = [*_verdict(load, record), *_interval(load, record, demand)]
     if load.saturated is not None and memory.saturated is not load.saturated:
@@ -112,6 +113,13 @@ def compare(load: Load, record: BuildRecord, truth: Truth | None, *, cgroup_vers
         probe_cpu_s=record.ended.probe_cpu_s,
         wrong=tuple(wrong),
     )
+
+
+def _as_it_was(load: Load, record: BuildRecord) -> Load:
+    """The load itself, or what it is without swap if there was none to be had."""
+    limit = record.limits.get("memory_swap")
+    had_none = limit is not None and limit.in_force is False and record.memory.swap_peak == 0
+    return load.without_swap if had_none and load.without_swap else load
 
 
 def _verdict(load: Load, record: BuildRecord) -> Iterator[str]:

@@ -132,6 +132,7 @@ class CgroupV1:
         cpu_ns, throttled_ns = self._cpuacct.number("cpuacct.usage"), cpu.get("throttled_time")
         return {
             "charged_peak": self._memory.number("memory.max_usage_in_bytes"),
+            "swap_peak": None,  # v1 marks the peak of memory and swap together alone
             # Where memory and memory plus swap have the same limit, the second counter is the one that is hit.
             "limit_hits": _sum(self._memory.number("memory.failcnt"), self._memory.number("memory.memsw.failcnt") or 0),
             "oom_kills": self._memory.table("memory.oom_control").get("oom_kill"),
@@ -177,16 +178,17 @@ class CgroupV2:
         self._files, self._root = Files(folder), root
 
     def usage(self) -> Usage:
-        """Anonymous, shmem, kernel memory that is not reclaimable slab, and swap."""
+        """Anonymous, shmem, kernel memory that cannot be reclaimed, and what is in swap and not in memory as well."""
+        before = self._files.number("memory.swap.current")  # absent when the kernel does not account swap
         stat = self._files.table("memory.stat")
-        swap = self._files.number("memory.swap.current")  # absent when the kernel does not account swap
-        kernel = stat.get("kernel")  # since kernel 5.18
-        if kernel is None:
-            kernel = sum(stat.get(part, 0) for part in ("kernel_stack", "pagetables", "percpu", "sock"))
-        else:
-            kernel -= stat.get("slab_reclaimable", 0)
+        swap = self._files.number("memory.swap.current") if before else before
         charged = self._files.number("memory.current")
-        return Usage(charged=charged, demand=_sum(stat.get("anon"), stat.get("shmem"), kernel, swap or 0), swap=swap)
+        in_memory = _sum(stat.get("anon"), stat.get("shmem"))
+        if in_memory is None:
+            return Usage(charged=charged, demand=None, swap=swap)
+        swapped = min(before or 0, swap or 0)  # what moved while `stat` was read must not count twice
+        demand = in_memory + swapped - _in_both(stat, in_memory, swapped) + _kernel(stat)
+        return Usage(charged=charged, demand=demand, swap=swap)
 
     def counters(self) -> dict[str, int | None]:
         """Totals and marks under the names that v1 and v2 share."""
@@ -194,6 +196,7 @@ class CgroupV2:
         events = self._files.table("memory.events")
         return {
             "charged_peak": self._files.number("memory.peak"),  # since kernel 5.19; samples would prove no upper bound
+            "swap_peak": self._files.number("memory.swap.peak"),  # since kernel 6.5
             "limit_hits": events.get("max"),
             "oom_kills": events.get("oom_kill"),
             "own_ooms": events.get("oom"),
@@ -234,6 +237,26 @@ class CgroupV2:
             lambda files: files.number("memory.max"),
             lambda files: files.table("memory.events.local").get("oom"),
         )
+
+
+def _kernel(stat: dict[str, int]) -> int:
+    """Kernel memory that cannot be reclaimed. What zswap holds compressed is in swap already, at its full size."""
+    total = stat.get("kernel")  # since kernel 5.18
+    if total is None:
+        return sum(stat.get(part, 0) for part in ("kernel_stack", "pagetables", "percpu", "sock"))
+    return total - stat.get("slab_reclaimable", 0) - stat.get("zswap", 0)
+
+
+def _in_both(stat: dict[str, int], in_memory: int, swap: int) -> int:
+    """How much of `swap` is part of `in_memory`, anonymous and shmem, as well; rather too much than too little.
+
+    A page that was read back keeps its place in swap while that is less than half full, and is charged for both:
+    `swapcached` (mm/memcontrol.c, mem_cgroup_swap_full()). Pages on their way out or read ahead are in the swap cache
+    too, but mapped by nobody: they are on the anonymous lists, and neither in `anon` nor in `shmem`.
+    """
+    unmapped = max(0, stat.get("inactive_anon", 0) + stat.get("active_anon", 0) - in_memory)
+    cached = stat.get("swapcached")  # since kernel 5.12
+    return min(swap, in_memory if cached is None else max(0, cached - unmapped))
 
 
 def of_process(proc_cgroup: str, root: Path) -> Cgroup | None:

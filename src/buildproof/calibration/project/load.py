@@ -71,11 +71,13 @@ def touched(size: int) -> mmap.mmap:
     return memory
 
 
-def hold(mib: int, ms: int) -> None:
+def hold(mib: int, ms: int, *, read_again: bool = False) -> None:
     """Hold anonymous memory in this process."""
     before, tables = anonymous_of_all(), page_tables_of_all()
     memory = touched(mib * MIB)
     began = time.monotonic()
+    if read_again:
+        memory.find(b"\0")  # there is none: every byte is looked at, by one call again
     time.sleep(ms / 1000)
     held_s = time.monotonic() - began
     memory.close()
@@ -136,6 +138,11 @@ def stream(mib: int) -> None:
         while file.readinto(buffer):
             pass
     tell(anonymous=before, shared=0, page_tables=tables, held_s=time.monotonic() - began)
+
+
+def swap(mib: int, ms: int) -> None:
+    """Hold more than the box has memory for, and read all of it: what comes back keeps its place in swap on v2."""
+    hold(mib, ms, read_again=True)
 
 
 def in_grandchild(act: Callable[[], object]) -> None:
@@ -216,6 +223,7 @@ LOADS: dict[str, Callable[..., None]] = {
     "share": share,
     "split": split,
     "stream": stream,
+    "swap": swap,
     "out-of-memory": out_of_memory,
     "sigbus": sigbus,
     "no-space": no_space,
