@@ -6,85 +6,36 @@ What a build itself can do to the probe is the fault `attack-on-probe`.
 from __future__ import annotations
 
 import contextlib
-import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.midway import COMPILE, Midway
 
 from buildproof import labels
 from buildproof.ca import ca_bundle
-from buildproof.discovery import load
 from buildproof.doctor import engine_is_local
 from buildproof.engine import Engine
 from buildproof.plan import Build
 from buildproof.pod import pod
 from buildproof.record import BuildRecord
-from buildproof.runfolder import RunFolder
-from buildproof.session import Session
 from buildproof.verdict import Outcome
 from buildproof.verdict.claims import Answer, Claim, Decision, decide
 
-COMPOSE = Path(__file__).parents[2] / "fixtures" / "faults" / "compose.yml"
-MANIFEST = """
-[project]
-name = "{name}"
-compose = "{compose}"
-
-[[build]]
-builder = "linux"
-command = "for step in $(seq {steps}); do echo step $step; sleep 0.05; done; echo 'int main(void) {{ return 0; }}' | cc -xc -o app -"
-artifacts = ["app"]
-time-limit = "2m"
-"""  # noqa: E501
-BEGUN_S = 90.0  # until the build prints: image, sources and both containers come before
-ENDED_S = 150.0
+COUNTING = "for step in $(seq {steps}); do echo step $step; sleep 0.05; done; " + COMPILE
 SILENT_S = 4.0
 
 Attack = Callable[[Engine, str], None]
 
 
-class Run:
-    """One build in a thread, and the engine that it is on."""
-
-    def __init__(self, folder: Path, steps: int, bundle: Path | None) -> None:
-        project = folder / "project"
-        project.mkdir()
-        name = f"attacked-{os.getpid()}"
-        compose = os.path.relpath(COMPOSE, project)
-        (project / "buildproof.toml").write_text(MANIFEST.format(name=name, compose=compose, steps=steps))
-        (self.build,) = load((project,))
-        self.session = Session(RunFolder.reserve(folder), ca_bundle=bundle, say=print)
-        self.engine = self.session.engine
-        self.records: list[BuildRecord] = []
-        self.log = self.session.folder.path / self.build.id / "build.log"
+class Run(Midway):
+    """A build that counts, and may be attacked meanwhile."""
 
     def under(self, attack: Attack) -> BuildRecord:
         """The record of the build, whose probe was attacked in its midst."""
-        self.session.prepare((self.build,))
-        thread = threading.Thread(target=self._run)
-        thread.start()
-        try:
-            self._await("step 2")
-            attack(self.engine, self._probe())
-        finally:
-            thread.join(ENDED_S)
-            self.session.close()
-        assert not thread.is_alive(), "the build went on"
-        (record,) = self.records
-        return record
-
-    def _run(self) -> None:
-        self.records.append(self.session.outcome(self.build))
-
-    def _await(self, text: str) -> None:
-        deadline = time.monotonic() + BEGUN_S
-        while not (self.log.is_file() and text in self.log.read_text("utf-8", "replace")):
-            assert time.monotonic() < deadline, "the build did not begin"
-            time.sleep(0.1)
+        return self.run(lambda: attack(self.engine, self._probe()), once_it_says="step 2")
 
     def _probe(self) -> str:
         (probe,) = self.engine.labelled(f"{labels.OURS}=probe", f"{labels.RUN}={self.session.folder.id}")
@@ -97,7 +48,8 @@ class Run:
 
 @pytest.fixture
 def start(tmp_path: Path, pytestconfig: pytest.Config) -> Callable[[int], Run]:
-    return lambda steps: Run(tmp_path, steps, ca_bundle(pytestconfig.getoption("buildproof_ca_bundle")))
+    bundle = ca_bundle(pytestconfig.getoption("buildproof_ca_bundle"))
+    return lambda steps: Run(tmp_path, COUNTING.replace("{steps}", str(steps)), bundle=bundle)
 
 
 def answers(record: BuildRecord) -> dict[Claim, Decision]:
