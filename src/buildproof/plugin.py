@@ -27,6 +27,7 @@ pytest_plugins = ("buildproof.plugin_baseline", "buildproof.plugin_ci")
 SUITE = Path(__file__).with_name("suite.py")
 _MANIFEST = "buildproof.toml"
 _WORKER_FOLDER = "buildproof_folder"
+_WORKER_HELD = "buildproof_held"
 _BUILDS = pytest.StashKey[dict[tuple[Path, ...], "tuple[Build, ...]"]]()
 _BUDGET = pytest.StashKey[Asked]()
 _SESSION = pytest.StashKey["Session"]()
@@ -359,11 +360,22 @@ def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> N
         excinfo.traceback = excinfo.traceback[-2:]  # the last is that of pytest.exit, which is hidden
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over from an xdist worker what it could not write into the record."""
+    held = getattr(node, "workeroutput", {}).get(_WORKER_HELD)
+    if held:
+        _session(node.config).folder.take_over(held)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the record and draw it; a run that a build failed ends with the exit code of the gravest family."""
     config = session.config
-    if hasattr(config, "workerinput") or _SESSION not in config.stash:
+    if _SESSION not in config.stash:
+        return
+    if hasattr(config, "workerinput"):
+        config.workeroutput[_WORKER_HELD] = config.stash[_SESSION].folder.hand_over()  # type: ignore[attr-defined]
         return
     from buildproof import report  # noqa: PLC0415
     from buildproof.plugin_baseline import exit_code as baseline_code  # noqa: PLC0415

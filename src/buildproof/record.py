@@ -245,6 +245,11 @@ def load(path: Path) -> RunRecord:
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the record: {error.strerror}", where=Place(path)) from error
+    return parse(raw, path)
+
+
+def parse(raw: bytes, path: Path) -> RunRecord:
+    """A record's JSON, which came from `path`; raises as `load` does."""
     try:
         version = _version_of(raw)
     except OverflowError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import secrets
@@ -18,7 +19,7 @@ from filelock import FileLock
 from buildproof.errors import InputError, Place, RecordError
 from buildproof.layout import STATE_FOLDER
 from buildproof.ownership import LONGEST_S, Here, Mark, Owner, here, this_process, why_dead
-from buildproof.record import BuildRecord, RunRecord, dump, load
+from buildproof.record import BuildRecord, RunRecord, dump, load, parse
 
 KEPT_RUNS = 20
 _LOCKS = ".locks"
@@ -154,6 +155,15 @@ class RunFolder:
             return load(self._record).ended is not None or not self._owner.exists() or bool(self.why_dead(here()))
         except InputError:
             return True
+
+    def hand_over(self) -> str | None:
+        """What this process holds because it could not be written, for `take_over` in another; None for nothing."""
+        return dump(self._held).decode() if self._held else None
+
+    def take_over(self, held: str) -> None:
+        """Put down the verdicts that another process of the run could not write."""
+        theirs = [build for build in parse(held.encode(), self._record).builds if build.verdict]
+        self.update(lambda record: functools.reduce(RunRecord.with_build, theirs, record))
 
     def put_build(self, build: BuildRecord) -> None:
         """Put one build's record in its place."""

@@ -20,7 +20,8 @@ DISK = "1500m"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """These tests run on request."""
+    """These tests run on request; some are marked `quick`."""
+    config.addinivalue_line("markers", "quick: faults of the surroundings that are done with in seconds")
     OnRequest.register(
         config, Path(__file__).parent, marker="surroundings", what="builds whose surroundings fail", fixture="own"
     )

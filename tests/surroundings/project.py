@@ -15,7 +15,7 @@ from buildproof.record import load as load_record
 from buildproof.runfolder import RunFolder
 from buildproof.session import Session
 
-SOON_S = 300.0  # generous: a slow machine is no failure
+SOON_S = 150.0  # generous: a slow machine is no failure
 _COMPOSE = """\
 services:
   box:

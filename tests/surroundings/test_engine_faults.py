@@ -71,7 +71,7 @@ def restart(own: Dockerd, _run: Run) -> None:
     own.start()
 
 
-@pytest.mark.parametrize("fault", [crash, restart])
+@pytest.mark.parametrize("fault", [pytest.param(crash, marks=pytest.mark.quick), restart])
 def test_a_build_under_which_the_engine_restarts_is_run_again_once(
     own: Dockerd, start: Callable[..., Run], fault: Fault
 ) -> None:
@@ -115,6 +115,7 @@ def test_an_engine_that_is_away_before_the_command_is_waited_for(own: Dockerd, s
     assert {(attempt.trouble, attempt.ran_s) for attempt in record.attempts} == {("engine-unreachable", None)}
 
 
+@pytest.mark.quick
 def test_a_build_that_failed_before_the_engine_went_has_failed(own: Dockerd, start: Callable[..., Run]) -> None:
     """Its gate is stopped: so the engine can go between the command's end and the container's."""
     run = start("echo begun; kill -STOP $PPID; exit 3")
@@ -197,6 +198,7 @@ class EngineThatLosesAnImage(Engine):
         return super().create(spec)
 
 
+@pytest.mark.quick
 def test_an_image_that_disappears_is_made_again(own: Dockerd, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
@@ -215,6 +217,7 @@ def test_an_image_that_disappears_is_made_again(own: Dockerd, tmp_path: Path) ->
 # -- disks -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick
 def test_an_engine_whose_disk_is_full_is_not_asked_again(own: Dockerd, start: Callable[..., Run]) -> None:
     run = start()
     own.fill()

@@ -146,3 +146,23 @@ def test_the_probe_needs_nothing_but_the_standard_library() -> None:
         and found.package not in sys.stdlib_module_names
     ]
     assert not wrong, "\n".join(wrong)
+
+
+# A wall clock may be set at any moment: it names runs and says when, and bounds what nobody can see; it times nothing.
+WALL_CLOCK = re.compile(r"\btime\.time\(|\bdatetime\.now\(")
+BY_THE_WALL_CLOCK = {
+    "budget/ledger.py": "since when somebody waits or holds, told to those who wait",
+    "budget/promises.py": "the same",
+    "calibration/run.py": "the name of a run's folder",
+    "engine/client.py": "when a thing in the engine is overdue",
+    "ownership/process.py": "the same",
+    "runfolder.py": "the name of a run's folder, and when it is overdue",
+    "runner.py": "when a build began",
+    "session.py": "when a run began and ended",
+}
+
+
+def test_nothing_is_timed_by_the_wall_clock() -> None:
+    sources = {str(path.relative_to(SOURCE)): path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
+    assert {path for path, text in sources.items() if WALL_CLOCK.search(text)} == set(BY_THE_WALL_CLOCK)
+    assert not [path for path, text in sources.items() if re.search(r"from time import|import time as", text)]

@@ -342,3 +342,9 @@ def test_every_broken_check_is_told_with_its_file() -> None:
 def test_one_artifact_that_starts_does_not_excuse_another_that_does_not() -> None:
     both = (artifact(), replace(artifact(complaint="no"), path="out/b"))
     assert answers(replace(GOOD, artifacts=both))[Claim.STARTS] == Decision(Answer.BROKEN, "out/b in debian: no")
+
+
+def test_a_build_that_was_stopped_from_outside_kept_its_time_limit_and_that_is_told() -> None:
+    held = answers(replace(GOOD, time=replace(GOOD.time, paused_s=90.0)))[Claim.TIME_LIMIT]
+    assert held.answer is Answer.HELD
+    assert held.why.endswith("stopped from outside for 1 min 30 s of it")

@@ -130,6 +130,11 @@ def test_clocks_that_moved_are_told(suspended_s: float | None, step_s: float | N
     assert all(part in sentence for part, sentence in zip(parts, told, strict=True))
 
 
+def test_time_in_which_the_build_was_stopped_from_outside_is_told() -> None:
+    told = against(replace(GOOD, time=replace(GOOD.time, paused_s=90.0)))
+    assert told == ("the build was stopped from outside for 1 min 30 s meanwhile; no limit counts that time",)
+
+
 def test_several_contradictions_are_all_told_as_sentences_without_a_full_stop() -> None:
     evidence = replace(
         failed(GOOD, 139, found("sigbus", "SIGBUS"), found("killed", "Killed")),

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from buildproof.errors import ExitCode, InputError, RecordError
+from buildproof.evidence import Grade
 from buildproof.record import BuildRecord, Phase, RunRecord
 from buildproof.runfolder import KEPT_RUNS, RunFolder
+from buildproof.verdict import Outcome, Verdict
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -236,6 +238,19 @@ class TestFullDisk:
         folder.put_build(build("second"))
         assert folder.unwritten is None
         assert [known.id for known in RunFolder(folder.path).read().builds] == ["first", "second"]
+
+    def test_what_one_process_could_not_write_another_takes_over(self, folder: RunFolder) -> None:
+        worker = RunFolder(folder.path)
+        assert worker.hand_over() is None
+        fill(worker)
+        verdict = Verdict(outcome=Outcome.PASSED, grade=Grade.KERNEL, summary="Built.")
+        worker.put_build(replace(build("app"), verdict=verdict))
+        held = worker.hand_over()
+        assert held is not None
+        folder.put_build(build("other"))
+        folder.take_over(held)
+        found = RunFolder(folder.path).read()
+        assert [(known.id, known.verdict) for known in found.builds] == [("other", None), ("app", verdict)]
 
     def test_a_run_does_not_begin_without_its_record(self, tmp_path: Path) -> None:
         folder = RunFolder.reserve(tmp_path)

@@ -164,7 +164,8 @@ def _time_limit(case: Case) -> Decision:
         return _broken(case.verdict.summary)
     if case.evidence.exit_code != 0:
         return _undecided(f"the build failed after {duration(time.wall_s)}, before its end")
-    return _held(f"{duration(time.wall_s)} of {duration(case.budget.time_limit)}")
+    stopped = f", stopped from outside for {duration(time.paused_s)} of it" if time.paused_s else ""
+    return _held(f"{duration(time.wall_s)} of {duration(case.budget.time_limit)}{stopped}")
 
 
 def _not_collected(case: Case) -> Decision:

@@ -65,5 +65,7 @@ def _clocks(evidence: Evidence) -> Iterator[str]:
     time = evidence.time
     if time.suspended_s is not None and time.suspended_s > _STEP_WORTH_TELLING_S:
         yield f"the engine's host slept for {duration(time.suspended_s)} meanwhile; that time is counted nowhere"
+    if time.paused_s is not None and time.paused_s > _STEP_WORTH_TELLING_S:
+        yield f"the build was stopped from outside for {duration(time.paused_s)} meanwhile; no limit counts that time"
     if time.clock_step_s is not None and abs(time.clock_step_s) > _STEP_WORTH_TELLING_S:
         yield f"the wall clock of the engine's host was set by {time.clock_step_s:+.1f} s meanwhile; no figure uses it"
