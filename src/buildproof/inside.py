@@ -19,7 +19,7 @@ from buildproof.collect import MOST_FILES, Found, Listing
 from buildproof.engine import ContainerSpec, Engine
 from buildproof.errors import EngineError
 from buildproof.evidence import Artifact, Check, CheckStatus
-from buildproof.lease import NoProgram, run_leased
+from buildproof.lease import NoProgram, first_into, run_leased
 from buildproof.limits import Limits
 from buildproof.patience import patient
 from buildproof.pod import put_probe
@@ -104,7 +104,7 @@ def _ask(
     code = run_leased(
         engine,
         spec,
-        lambda data: output.extend(data[: _MOST_OUTPUT - len(output)]),
+        first_into(output, _MOST_OUTPUT),
         time_limit_s=patient(_TIME_LIMIT_S),
         prepare=(lambda created: put_probe(engine, created, _CODE)) if with_probe else None,
     )

@@ -45,6 +45,15 @@ def leased(spec: ContainerSpec, *, time_limit_s: float, missing: str = "no such 
     return replace(spec, argv=argv, stdin=True, lasts_s=time_limit_s + _GRACE_S)
 
 
+def first_into(kept: bytearray, most: int) -> Callable[[bytes], None]:
+    """What takes a container's output, and keeps the first `most` bytes of it in `kept`."""
+
+    def take(data: bytes) -> None:
+        kept.extend(data[: most - len(kept)])
+
+    return take
+
+
 def run_leased(
     engine: Engine,
     spec: ContainerSpec,

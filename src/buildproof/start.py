@@ -18,7 +18,7 @@ from buildproof.evidence import Started
 from buildproof.hostile import plain
 from buildproof.images.store import Image
 from buildproof.layout import STAGE
-from buildproof.lease import run_leased
+from buildproof.lease import first_into, run_leased
 from buildproof.limits import Limits
 from buildproof.manifest import Starts
 from buildproof.patience import patient
@@ -67,7 +67,7 @@ def start(
         began = time.monotonic()
 
     exit_code = run_leased(
-        engine, spec, lambda data: _keep(output, data), time_limit_s=patient(TIME_LIMIT_S), prepare=stage
+        engine, spec, first_into(output, _MOST_OUTPUT), time_limit_s=patient(TIME_LIMIT_S), prepare=stage
     )
     took = time.monotonic() - began
     text = plain(bytes(output).decode("utf-8", "replace"))
@@ -79,10 +79,6 @@ def start(
         duration_s=round(took, 2),
         complaint=_complaint(exit_code, text, expected),
     )
-
-
-def _keep(output: bytearray, data: bytes) -> None:
-    output += data[: max(0, _MOST_OUTPUT - len(output))]
 
 
 def _complaint(exit_code: int | None, stdout: str, expected: Starts) -> str | None:

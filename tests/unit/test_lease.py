@@ -13,7 +13,7 @@ import pytest
 
 from buildproof.engine import ContainerSpec, Engine
 from buildproof.errors import EngineError
-from buildproof.lease import NoProgram, leased, run_leased
+from buildproof.lease import NoProgram, first_into, leased, run_leased
 
 LONG_S = 60.0
 
@@ -127,3 +127,11 @@ def test_a_container_that_could_not_be_prepared_is_removed() -> None:
     with pytest.raises(EngineError, match="container is full"):
         run(engine, prepare=broken)
     assert engine.removed == ["container"]
+
+
+def test_of_a_flood_of_output_only_the_beginning_is_kept() -> None:
+    kept = bytearray()
+    take = first_into(kept, 10)
+    for _ in range(1000):
+        take(b"abcd")
+    assert kept == b"abcdabcdab"

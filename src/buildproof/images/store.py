@@ -20,7 +20,7 @@ from buildproof.images.context import Context
 from buildproof.images.dockerfile import instructions, with_parents
 from buildproof.images.journal import Journal, image_lock
 from buildproof.layout import user_cache
-from buildproof.lease import run_leased
+from buildproof.lease import first_into, run_leased
 from buildproof.log_patterns import matches_in
 from buildproof.patience import patient
 from buildproof.resources import dockerfiles
@@ -30,6 +30,7 @@ _STEP = re.compile(r"^(?:Step|STEP) (\d+)/\d+ ?: ")  # Docker: `Step 2/5 : RUN`,
 _KEEP_LAST = 25
 _HASH_DIGITS = 16
 _TOOLCHAIN_S = 120.0
+_MOST_VERSIONS = 1 << 16  # bytes of what all tools print
 _PROGRESS_WIDTH = 110
 _SIGN_OF_LIFE_S = 10.0
 
@@ -104,7 +105,7 @@ class Images:
         script = "\n".join(f"echo {mark}; ( {command} ) 2>&1 | head -n 1" for command in commands.values())
         spec = ContainerSpec(image=image.reference, argv=("/bin/sh", "-c", script), labels=labels.of("toolchain"))
         output = bytearray()
-        run_leased(self._engine, spec, output.extend, time_limit_s=patient(_TOOLCHAIN_S))
+        run_leased(self._engine, spec, first_into(output, _MOST_VERSIONS), time_limit_s=patient(_TOOLCHAIN_S))
         answers = [part.strip() for part in output.decode("utf-8", "replace").split(mark)[1:]]
         return dict(zip(commands, answers, strict=False))
 
