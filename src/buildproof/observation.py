@@ -73,6 +73,17 @@ class Observation:
         """Command name and command line of the process that holds most memory now."""
         return self._known.get(self.sample.get("largest") or 0)
 
+    @property
+    def tightest(self) -> tuple[str, int] | None:
+        """The writable mount with the least share of it free now, and how much that is, bytes."""
+        mounts = (self.limits or {}).get("mounts") or ()
+        pairs = [
+            (free / mount["size"], mount["mount"], free)
+            for mount, free in zip(mounts, self.sample.get("free") or (), strict=False)
+            if mount.get("size") and free is not None
+        ]
+        return min(pairs)[1:] if pairs else None
+
     def _held_most(self) -> Holder | None:
         name = self.at_work
         if name is None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Collection, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +11,8 @@ import pytest
 
 from buildproof.budget.allowance import Asked
 from buildproof.errors import BuildproofError
-from buildproof.hostile import harmless
 from buildproof.interrupts import as_interrupts
+from buildproof.plugin_live import folded, live_of, say
 from buildproof.targets import Target
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from buildproof.proof import Proof
     from buildproof.session import Session
 
-pytest_plugins = ("buildproof.plugin_baseline", "buildproof.plugin_ci")
+pytest_plugins = ("buildproof.plugin_baseline", "buildproof.plugin_ci", "buildproof.plugin_live")
 
 SUITE = Path(__file__).with_name("suite.py")
 _MANIFEST = "buildproof.toml"
@@ -235,23 +233,6 @@ def _stop_for_unknown(named: list[str], known: Collection[str]) -> None:
 # -- the run ------------------------------------------------------------------------------------------
 
 
-def say(config: pytest.Config, text: str) -> None:
-    """Write a line to the terminal, past pytest's capture; silent with `-q`.
-
-    An xdist worker's stdout is not the terminal, and its reporter writes to nobody; its stderr is the controller's.
-    """
-    if config.get_verbosity() < 0:
-        return
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    with capture.global_and_fixture_disabled() if capture else nullcontext():
-        if hasattr(config, "workerinput"):
-            sys.stderr.write(f"{harmless(text)}\n")
-        elif reporter:
-            reporter.ensure_newline()
-            reporter.write_line(harmless(text))
-
-
 def _session(config: pytest.Config) -> Session:
     """The run's session: the controller's makes the folder, a worker's is told which it is."""
     from buildproof.ca import ca_bundle  # noqa: PLC0415
@@ -263,21 +244,32 @@ def _session(config: pytest.Config) -> Session:
         told = getattr(config, "workerinput", {}).get(_WORKER_FOLDER)
         folder = RunFolder(Path(told)) if told else RunFolder.reserve(config.rootpath)
         bundle = ca_bundle(config.getoption("buildproof_ca_bundle"))
-        keep = Keep(config.getoption("buildproof_keep"))
-        budget = config.stash[_BUDGET]
+        live = live_of(config)
         config.stash[_SESSION] = Session(
-            folder, ca_bundle=bundle, say=lambda text: say(config, text), budget=budget, keep=keep
+            folder,
+            ca_bundle=bundle,
+            say=lambda text: say(config, text),
+            progress=_said_by_the_board if live and live.has_board else None,
+            budget=config.stash[_BUDGET],
+            keep=Keep(config.getoption("buildproof_keep")),
         )
     return config.stash[_SESSION]
+
+
+def _said_by_the_board(_text: str) -> None:
+    """Where builds under way are rows of a board, no line is needed."""
 
 
 def _prepare(config: pytest.Config, builds: dict[str, Build]) -> None:
     if not builds:
         return
     try:
-        _session(config).prepare(tuple(builds.values()))
+        with folded(config, "buildproof: engine, sources, builder images"):
+            _session(config).prepare(tuple(builds.values()))
     except BuildproofError as error:
         pytest.exit(str(error), returncode=error.exit_code)
+    if live := live_of(config):
+        live.begin(_session(config).folder, len(builds))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -23,6 +23,7 @@ from buildproof.record import BuildRecord, RunRecord, dump, load, parse
 
 KEPT_RUNS = 20
 _LOCKS = ".locks"
+_LIVE = ".live"
 _PARTIAL = ".json.partial"
 
 
@@ -85,6 +86,11 @@ class RunFolder:
             kept[path.name] = self.relative(path.replace(aside / path.name))
         return kept
 
+    @property
+    def live(self) -> Path:
+        """Where the builds that are under way say how they stand."""
+        return self.path / _LIVE
+
     def relative(self, path: Path) -> str:
         """A path as the record has it."""
         return path.relative_to(self.path).as_posix()
@@ -130,6 +136,7 @@ class RunFolder:
         """Change the record for the last time; no other process may write to the folder any more."""
         record = self.update(change)
         shutil.rmtree(self.path / _LOCKS, ignore_errors=True)
+        shutil.rmtree(self.live, ignore_errors=True)
         self._record.with_suffix(_PARTIAL).unlink(missing_ok=True)
         self._owner.unlink(missing_ok=True)
         return record

@@ -29,6 +29,7 @@ from buildproof.inside import compared, hashes_inside, listed_inside
 from buildproof.keptfile import KeptFile
 from buildproof.layout import CACHE_VOLUME, SOURCE
 from buildproof.leftovers import KEPT, sweep_run
+from buildproof.live import LiveFile, LiveState, calm_lines
 from buildproof.logs import Log
 from buildproof.observation import Observation
 from buildproof.ownership import LONGEST_S
@@ -41,7 +42,7 @@ from buildproof.runfolder import RunFolder
 from buildproof.sources import SourceTree, open_source
 from buildproof.start import start
 from buildproof.timeline import Timeline
-from buildproof.units import duration, size
+from buildproof.units import duration
 from buildproof.verdict import Outcome, Verdict, judge
 from buildproof.verdict.culprit import work_of
 from buildproof.verdict.rules_trust import limits_unmet
@@ -60,7 +61,7 @@ class Heir:
 
 
 class Runner:
-    """Runs builds of one run, one at a time. `say` gets a line when a build enters a phase."""
+    """Runs builds of one run, one at a time. `say` gets a line when a build enters a phase, and now and then in it."""
 
     def __init__(
         self,
@@ -107,6 +108,7 @@ class _Job:
         self._promises, self._build = promises, build
         self._home = folder.build_folder(build.id)
         self._record = replace(BuildRecord.planned(build), began=datetime.now(UTC))
+        self._live = LiveFile(folder.live, LiveState(id=build.id, phase=Phase.PLANNED))
         self._pod: Pod | None = None
         self._kept_files: tuple[KeptFile, ...] = ()
         self._best_try: tuple[Evidence, Attempt] | None = None
@@ -122,6 +124,8 @@ class _Job:
             evidence = replace(self._seen_so_far(), stopped=Stop.CANCELLED)
             self._finish(evidence, judge(evidence, self._record.budget))
             raise
+        finally:
+            self._live.close()
         return self._record
 
     def _try(self, ca_bundle: Path | None) -> bool:
@@ -221,6 +225,7 @@ class _Job:
         """Note in the record that a phase has begun, and how long it took."""
         self._record = replace(self._record, phase=phase)
         self._folder.put_build(self._record)
+        self._live.tell(phase=phase)
         if phase in _LONG_PHASES:
             self._say(f"{self._build.id}: {phase}")
         began = time.monotonic()
@@ -276,6 +281,7 @@ class _Job:
         """Hold a promise of the machine's memory and CPUs, and keep in the record from when until when."""
         with contextlib.ExitStack() as stack:
             with self._phase(Phase.WAIT):
+                self._live.tell(phase="waiting")
                 promised = stack.enter_context(self._promises.to(self._build))
             earlier = self._record.promised
             self._record = replace(self._record, promised=(*earlier, promised))
@@ -330,16 +336,22 @@ class _Job:
             self._record = replace(self._record, kept=name)
 
     def _tell_progress(self, seen: Observation, running_s: float) -> None:
-        """A line now and then, for whoever waits: time against limit, memory against limit, who holds most of it."""
-        if running_s < self._next_sign_of_life_s:
-            return
-        self._next_sign_of_life_s = running_s + SIGN_OF_LIFE_S
-        largest = work_of(*seen.at_work) if seen.at_work else None
-        self._say(
-            f"{self._build.id}: {duration(running_s)} of {duration(self._build.time_limit_s)}, "
-            f"{size(seen.sample.get('demand'))} of {size(self._build.builder.limits.memory)}"
-            + (f", {largest}" if largest else "")
-        )
+        """How the build stands, for whoever looks; and a line now and then, for whoever waits."""
+        if self._live.is_due:
+            demand = seen.sample.get("demand")
+            self._live.tell(
+                running_s=running_s,
+                time_limit_s=self._build.time_limit_s,
+                demand=demand,
+                high_water=max(demand or 0, seen.state.get("demand_peak") or 0),
+                memory_limit=self._build.builder.limits.memory,
+                at_work=work_of(*seen.at_work) if seen.at_work else None,
+                tightest=seen.tightest,
+            )
+        if running_s >= self._next_sign_of_life_s:
+            self._next_sign_of_life_s = running_s + SIGN_OF_LIFE_S
+            for line in calm_lines([self._live.state]):
+                self._say(line)
 
     def _evidence(self, pod: Pod, ending: Ending, log: Log) -> Evidence:
         seen = pod.observation

@@ -36,8 +36,8 @@ from buildproof.verdict import Outcome, Verdict
 class Session:
     """Everything that the builds of one run share. Made twice under xdist: to prepare, and in each worker to run.
 
-    Without an `engine` it is the one that the environment names; without a `budget` the environment's, else the
-    machine's.
+    `progress` gets what is said of builds under way, where that is not for `say`. Without an `engine` it is the one
+    that the environment names; without a `budget` the environment's, else the machine's.
     """
 
     def __init__(
@@ -46,11 +46,13 @@ class Session:
         *,
         ca_bundle: Path | None,
         say: Callable[[str], None],
+        progress: Callable[[str], None] | None = None,
         engine: Engine | None = None,
         budget: Asked | None = None,
         keep: Keep = Keep.NONE,
     ) -> None:
         self.folder, self._ca_bundle, self._say = folder, ca_bundle, say
+        self._progress = progress or say
         self._engine, self._budget, self._keep = engine, budget or Asked.read(None, None), keep
         self._images: Images | None = None
         self.findings: list[Finding] = []
@@ -129,7 +131,7 @@ class Session:
             self.folder,
             promises=self._promises,
             ca_bundle=self._ca_bundle,
-            say=self._say,
+            say=self._progress,
         )
 
     @functools.cached_property

@@ -13,7 +13,7 @@ import pytest
 from tests.browser.chromium import Tab
 from tests.browser.conftest import RUN as FOLDER
 
-from buildproof.plugin import say
+from buildproof.plugin_live import say
 from buildproof.record import RunRecord, dump, load
 from buildproof.report import read_runs, write
 from buildproof.report.sources import RECORD

@@ -22,7 +22,7 @@ from buildproof.engine import ContainerSpec, Engine
 from buildproof.images import Images
 from buildproof.limits import LimitState
 from buildproof.logs import Log
-from buildproof.plugin import say
+from buildproof.plugin_live import say
 from buildproof.pod import Pod, PodSpec
 from buildproof.resources import shipped_compose
 from buildproof.runner import PROBE_IMAGE

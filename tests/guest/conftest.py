@@ -17,7 +17,7 @@ from tests.on_request import OnRequest
 from buildproof.ca import ca_bundle
 from buildproof.engine import Engine
 from buildproof.patience import VARIABLE as PATIENCE
-from buildproof.plugin import say
+from buildproof.plugin_live import say
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

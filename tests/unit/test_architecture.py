@@ -18,7 +18,16 @@ SOURCE = ROOT / "src" / "buildproof"
 # Upper rows import lower rows, never the other way.
 ROWS = (
     ("plugin", "suite", "cli"),
-    ("proof", "summary", "calibration", "plugin_baseline", "plugin_ci", "cli_list", "cli_shell"),
+    (
+        "proof",
+        "summary",
+        "calibration",
+        "plugin_baseline",
+        "plugin_ci",
+        "plugin_live",
+        "cli_list",
+        "cli_shell",
+    ),
     ("shell",),
     ("session",),
     ("killed",),
@@ -30,6 +39,7 @@ ROWS = (
     ("engine",),
     ("baseline", "ci_summary", "report"),
     ("retries",),
+    ("live",),
     ("record", "reproduce", "preflight", "check"),
     ("bundles",),
     ("verdict", "observation", "timeline", "in_force", "logs", "artifacts", "discovery"),
@@ -156,6 +166,7 @@ BY_THE_WALL_CLOCK = {
     "calibration/run.py": "the name of a run's folder",
     "engine/client.py": "when a thing in the engine is overdue",
     "ownership/process.py": "the same",
+    "plugin_live.py": "the moment in what GitLab folds",
     "runfolder.py": "the name of a run's folder, and when it is overdue",
     "runner.py": "when a build began",
     "session.py": "when a run began and ended",

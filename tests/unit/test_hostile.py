@@ -184,7 +184,7 @@ def test_pytests_output_and_its_junit_file_are_harmless(
     monkeypatch.setitem(sys.modules, "inner", Inner(build=build, record=BUILD, nasty=NASTY))
     pytester.makepyfile("""
         import inner, pytest
-        from buildproof.plugin import say
+        from buildproof.plugin_live import say
         from buildproof.proof import Proof
         from buildproof.verdict.claims import Claim
 

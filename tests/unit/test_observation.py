@@ -414,3 +414,12 @@ def test_a_pid_that_was_used_again_or_that_ran_another_program_has_its_last_name
 )
 def test_nobody_is_at_work_where_no_sample_names_one_that_is_known(events: tuple[dict[str, Any], ...]) -> None:
     assert seen(*events).at_work is None
+
+
+def test_the_tightest_mount_is_the_one_with_the_least_share_free() -> None:
+    seen = Observation()
+    assert seen.tightest is None
+    mounts = [{"mount": "/", "size": 1000}, {"mount": "/tmp", "size": 10}, {"mount": "/x"}]
+    seen.feed({"event": "limits", "mounts": mounts})
+    seen.feed({"event": "sample", "free": [400, 9, 0]})
+    assert seen.tightest == ("/", 400)

@@ -1,0 +1,166 @@
+"""The part of the plugin that shows what is going on while builds run.
+
+On a terminal that is a row for each build below pytest's own output. Elsewhere, and with `-s`, it is a line now and
+then. With `-q` it is nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildproof.hostile import harmless
+
+if TYPE_CHECKING:
+    from buildproof.live import Board
+    from buildproof.live.view import View
+    from buildproof.runfolder import RunFolder
+
+_NAME = "buildproof-live"
+_BOARD = "buildproof_board"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only the process that has the terminal shows anything."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(LiveBuilds(config), _NAME)
+
+
+def _can_redraw(config: pytest.Config) -> bool:
+    """Whether rows can be drawn again and again: a terminal with a cursor, and nobody else who writes to it."""
+    return (
+        sys.stdout.isatty()
+        and os.environ.get("TERM", "") not in {"", "dumb"}
+        and not os.environ.get("CI")
+        and config.get_verbosity() >= 0
+        and config.getoption("capture") != "no"
+    )
+
+
+class LiveBuilds:
+    """What one run shows of its builds while they run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.has_board = _can_redraw(config)
+        self._view: View | None = None
+        self._of = 0
+        self._done: set[str] = set()
+
+    def begin(self, folder: RunFolder, of: int) -> None:
+        """Builds are about to run, here or in workers."""
+        self._folder, self._of = folder, of
+        if self.has_board and self._view is None:
+            from buildproof.live.view import View  # noqa: PLC0415
+
+            self._view = View.on(sys.stdout, self._look, self._is_in_line)
+            self._view.start()
+
+    def aside(self) -> AbstractContextManager[None]:
+        """While somebody else writes to the terminal."""
+        return self._view.aside() if self._view else nullcontext()
+
+    # -- out of pytest's way ----------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logstart(self) -> Iterator[None]:
+        """The name of a test is written."""
+        with self.aside():
+            yield
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Iterator[None]:
+        """The outcome of a test is written."""
+        with self.aside():
+            yield
+        _, measured, rest = report.nodeid.rpartition("::test_measured[")
+        if measured and report.when == "call":
+            self._done.add(rest.removesuffix("]"))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell an xdist worker whether its builds are rows of a board."""
+        node.workerinput[_BOARD] = self.has_board
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """No build runs any more."""
+        if self._view:
+            self._view.stop()
+            self._view = None
+
+    def _look(self) -> Board:
+        from buildproof.live import Board, read_all  # noqa: PLC0415
+
+        return Board(states=read_all(self._folder.live), done=len(self._done), of=self._of)
+
+    def _is_in_line(self) -> bool:
+        """Whether pytest's reporter has begun a line; from now on it takes that for ended."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        begun = bool(reporter and reporter.currentfspath)
+        if reporter and begun:
+            reporter.currentfspath = None
+            reporter._tw._current_line = ""  # noqa: SLF001 (where it thinks the cursor is, to put the percentage at the end)
+        return begun
+
+
+def live_of(config: pytest.Config) -> LiveBuilds | None:
+    """What this process shows; None in a worker."""
+    live: LiveBuilds | None = config.pluginmanager.get_plugin(_NAME)
+    return live
+
+
+def aside(config: pytest.Config) -> AbstractContextManager[None]:
+    """While somebody writes to the terminal."""
+    live = live_of(config)
+    return live.aside() if live else nullcontext()
+
+
+def say(config: pytest.Config, text: str) -> None:
+    """Write a line to the terminal, past pytest's capture; silent with `-q`.
+
+    An xdist worker's stdout is not the terminal, and its reporter writes to nobody; its stderr is the controller's.
+    Where that one has a board a worker keeps still.
+    """
+    if config.get_verbosity() < 0:
+        return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with aside(config), capture.global_and_fixture_disabled() if capture else nullcontext():
+        if hasattr(config, "workerinput"):
+            if not config.workerinput.get(_BOARD):
+                sys.stderr.write(f"{harmless(text)}\n")
+        elif reporter:
+            reporter.ensure_newline()
+            reporter.write_line(harmless(text))
+
+
+@contextmanager
+def folded(config: pytest.Config, title: str) -> Iterator[None]:
+    """Lines that a CI service shows folded, where it is one that can: GitHub Actions, GitLab CI."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if not reporter or config.get_verbosity() < 0:
+        yield
+    elif os.environ.get("GITHUB_ACTIONS") == "true":
+        reporter.ensure_newline()
+        reporter.write_line(f"::group::{title}")
+        try:
+            yield
+        finally:
+            reporter.write_line("::endgroup::")
+    elif os.environ.get("GITLAB_CI") == "true":
+        name = title.replace(" ", "_")
+        reporter.ensure_newline()
+        reporter.write_line(f"\x1b[0Ksection_start:{int(time.time())}:{name}[collapsed=true]\r\x1b[0K{title}")
+        try:
+            yield
+        finally:
+            reporter.write_line(f"\x1b[0Ksection_end:{int(time.time())}:{name}\r\x1b[0K")
+    else:
+        yield
