@@ -15,6 +15,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from buildproof.box import Box
+from buildproof.builder import Builder
 from buildproof.errors import InputError, Place
 from buildproof.evidence import (
     Artifact,
@@ -29,6 +31,7 @@ from buildproof.evidence import (
 from buildproof.hostile import json_text
 from buildproof.limits import LimitState
 from buildproof.plan import Build
+from buildproof.trust import Trust
 from buildproof.verdict import Budget, Verdict
 from buildproof.verdict.claims import Case
 
@@ -113,6 +116,29 @@ class Promised:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BoxRecord:
+    """What its box let a build do, and why where that is more than usual: docs/security.md. `user` is `uid:gid`."""
+
+    user: str
+    read_only: bool
+    user_namespaces: bool
+    root_because: str | None = None
+    writable_image_because: str | None = None
+
+    @classmethod
+    def of(cls, builder: Builder) -> BoxRecord:
+        """The box of a builder's builds."""
+        box = Box.of(builder)
+        return cls(
+            user=box.user,
+            read_only=box.read_only,
+            user_namespaces=box.user_namespaces,
+            root_because=builder.root,
+            writable_image_because=builder.writable_image,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildRecord:
     """One build of the matrix. Paths are relative to the run's folder."""
 
@@ -122,6 +148,8 @@ class BuildRecord:
     profile: str
     tier: str
     target: str
+    trust: Trust = Trust.FULL
+    box: BoxRecord | None = None
     declared_at: str | None = None  # file:line of the manifest
     phase: Phase = Phase.PLANNED
     began: datetime | None = None
@@ -157,6 +185,8 @@ class BuildRecord:
             profile=build.profile,
             tier=build.tier.value,
             target=build.target.value,
+            trust=build.trust,
+            box=BoxRecord.of(build.builder),
             declared_at=str(replace(build.spec.where("builder"), column=None)),
             budget=Budget(
                 peak_memory=build.peak_memory, time_limit=build.time_limit_s, silent_limit=build.silent_limit_s

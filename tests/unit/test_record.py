@@ -32,6 +32,7 @@ from buildproof.evidence import (
 from buildproof.limits import LimitState
 from buildproof.record import (
     SCHEMA_VERSION,
+    BoxRecord,
     BuildRecord,
     EngineRecord,
     ImageRecord,
@@ -42,6 +43,7 @@ from buildproof.record import (
     load,
 )
 from buildproof.targets import Format, Machine
+from buildproof.trust import Trust
 from buildproof.verdict import Budget, Outcome, Verdict
 
 RUNS = Path(__file__).parents[1] / "runs"
@@ -170,20 +172,25 @@ def test_the_sample_leaves_no_field_of_evidence_at_its_default() -> None:
 
 def test_a_planned_build_has_its_promises_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "compose.yml").write_text(
-        "services: {linux: {image: l, x-buildproof: {target: linux-x86_64, profiles: {4g: {mem_limit: 4g}}}}}\n"
+        "services: {linux: {image: l, x-buildproof: {target: linux-x86_64, root: apt, writable-image: apt too, "
+        "profiles: {4g: {mem_limit: 4g}}}}}\n"
     )
     (tmp_path / "buildproof.toml").write_text(
         '[project]\nname = "app"\n[[build]]\nbuilder = "linux"\ncommand = "make"\nartifacts = ["x"]\n'
         'peak-memory = "1g"\ntime-limit = "60s"\nsilent-limit = "9s"\nprofiles = ["4g"]\n'
     )
     _, planned = discovery.load([tmp_path], compose=tmp_path / "compose.yml")
-    assert BuildRecord.planned(planned) == BuildRecord(
+    assert BuildRecord.planned(replace(planned, trust=Trust.NONE)) == BuildRecord(
         id="app-linux-4g",
         project="app",
         builder="linux",
         profile="4g",
         tier="nightly",
         target="linux-x86_64",
+        trust=Trust.NONE,
+        box=BoxRecord(
+            user="0:0", read_only=False, user_namespaces=False, root_because="apt", writable_image_because="apt too"
+        ),
         declared_at=f"{tmp_path / 'buildproof.toml'}:4",
         budget=Budget(peak_memory=1 << 30, time_limit=60.0, silent_limit=9.0),
     )
