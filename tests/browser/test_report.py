@@ -130,6 +130,11 @@ def test_the_telling_line_of_the_log_is_marked_and_reached_from_the_verdict(open
     marked = opened.eval("[...document.querySelectorAll('.log .line.mark .n')].map(number => +number.textContent)")
     assert marked == sorted({finding.line for finding in BUS_ERROR.findings})
     followed = opened.text(".evidence a").removeprefix("log line ")
+    seen = f"""(box => [...box.querySelectorAll('.mark')].filter(line => {{
+        const [outer, inner] = [box, line].map(e => e.getBoundingClientRect());
+        return inner.top >= outer.top && inner.bottom <= outer.bottom; }})
+        .some(line => line.querySelector('.n').textContent === '{followed}'))(document.querySelector('.log'))"""
+    assert opened.eval(seen), "the log stands at the line that the verdict names"
     opened.click(".evidence a")
     opened.until("document.querySelector('.line.here')")
     assert opened.text(".line.here .n") == followed

@@ -145,9 +145,10 @@ function logView({ log, marks }, key) {
     h("div", { class: "log", tabindex: 0, role: "region", "aria-label": "the log" }, lines)];
 }
 
-// The log stands at its first telling line, or at its end.
-function showTelling() {
-  const box = find(".log", page), line = numbered.get(marked[0]);
+// The log stands at the line that the verdict names, else at its first telling line, or at its end.
+function showTelling(verdict) {
+  const named = verdict?.evidence.find((clue) => numbered.has(clue.line))?.line;
+  const box = find(".log", page), line = numbered.get(named ?? marked[0]);
   if (box) box.scrollTop = line ? line.offsetTop - box.offsetTop - box.clientHeight / 2 : box.scrollHeight;
 }
 

@@ -110,8 +110,9 @@ function route() {
       scrollTo(0, scrolled);
       if (row) linkOf(row).focus({ preventScroll: true });
     } else {
-      page.append(...buildView(JSON.parse(details[places.get(key)].textContent), key).filter(Boolean));
-      showTelling();
+      const data = JSON.parse(details[places.get(key)].textContent);
+      page.append(...buildView(data, key).filter(Boolean));
+      showTelling(data.verdict);
       scrollTo(0, 0);
       find("h1", page).focus({ preventScroll: true });
     }
