@@ -19,6 +19,7 @@ from buildproof.errors import EngineError, Trouble
 from buildproof.evidence import Stop
 from buildproof.limits import Limits
 from buildproof.logs import Log
+from buildproof.patience import VARIABLE
 from buildproof.pod import Ending, Pod, PodSpec
 from buildproof.pod import pod as room
 from buildproof.pod.gate import gate_argv, shell_argv
@@ -476,6 +477,15 @@ def test_a_probe_that_falls_silent_ends_the_build_and_is_told(monkeypatch: pytes
     assert int(told[1]) == pytest.approx(ending.stopped_at_s, abs=1.0)
     assert bench.engine.killed == ["the-build"]
     assert bench.build.sent == [b"\n"]
+
+
+def test_a_slow_engine_s_probe_may_be_silent_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "3")
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    bench.say("build-gone", at=250.0)
+    ending = bench.run(reports_until=112.0)
+    assert ending.stopped_at_s == pytest.approx(11.0 + 3 * room.PROBE_SILENT_S, abs=1.0)
+    assert "nothing came from it for 90 s" in str(ending.probe_lost)
 
 
 def test_a_build_that_prints_does_not_speak_for_its_probe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -376,11 +376,12 @@ class Pod:
             return f"the probe ended {wall_s:.1f} s into the build: {self._last_words('probe-gone')}"
         if self._stopwatch.is_paused:
             return f"somebody paused the pod through the engine, and did not let it go on for {MOST_PAUSED_S:.0f} s"
-        return f"the probe fell silent: nothing came from it for {PROBE_SILENT_S:.0f} s, {wall_s:.0f} s into the build"
+        silent_s = patient(PROBE_SILENT_S)
+        return f"the probe fell silent: nothing came from it for {silent_s:.0f} s, {wall_s:.0f} s into the build"
 
     def _follow(self) -> Stop | None:
         began = self._began or time.monotonic()
-        watch, heartbeat = self._stopwatch, Heartbeat(began, silent_s=PROBE_SILENT_S)
+        watch, heartbeat = self._stopwatch, Heartbeat(began, silent_s=patient(PROBE_SILENT_S))
         limit_s, silent_s = self._spec.time_limit_s, self._spec.silent_limit_s
         heard_s = 0.0
         ending: float | None = None
