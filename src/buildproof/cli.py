@@ -15,6 +15,7 @@ from buildproof.ca import ca_bundle
 from buildproof.calibration import calibrate, show
 from buildproof.check import check_files, rulebook
 from buildproof.cli_list import list_builds
+from buildproof.cli_run import run_build
 from buildproof.cli_shell import open_shell
 from buildproof.compose import read_compose
 from buildproof.doctor import diagnose
@@ -133,6 +134,7 @@ def clean(
 
 app.command("check")(check_files)
 app.command("report")(draw_report)
+app.command("run")(run_build)
 app.command("shell")(open_shell)
 
 

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from buildproof.discovery import load
+from buildproof.document import did_you_mean
 from buildproof.errors import InputError
 from buildproof.hostile import harmless_line, json_text
 from buildproof.manifest import Tier
@@ -48,6 +49,14 @@ def list_builds(
     """List the builds of a matrix: project x builder x profile."""
     builds = select(load(projects or [Path()]), tier=tier)
     _FORMS[Form.JSON if as_json else form](builds)
+
+
+def build_named(name: str, projects: list[Path] | None) -> Build:
+    """The build of that id; InputError when there is none."""
+    builds = {build.id: build for build in load(projects or [Path()])}
+    if name not in builds:
+        raise InputError(f"there is no build {name!r} here{did_you_mean(name, sorted(builds))}")
+    return builds[name]
 
 
 def _table(builds: Sequence[Build]) -> None:

@@ -18,16 +18,8 @@ SOURCE = ROOT / "src" / "buildproof"
 # Upper rows import lower rows, never the other way.
 ROWS = (
     ("plugin", "suite", "cli"),
-    (
-        "proof",
-        "summary",
-        "calibration",
-        "plugin_baseline",
-        "plugin_ci",
-        "plugin_live",
-        "cli_list",
-        "cli_shell",
-    ),
+    ("cli_run", "cli_shell"),
+    ("proof", "summary", "calibration", "plugin_baseline", "plugin_ci", "plugin_live", "cli_list"),
     ("shell",),
     ("session",),
     ("killed",),

@@ -27,6 +27,7 @@ from buildproof.manifest_tables import (
     StartsTable,
 )
 from buildproof.targets import Target
+from buildproof.verdict import Outcome
 
 DOC = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text()
 
@@ -43,6 +44,7 @@ TABLES: dict[str, type[Table]] = {
     "`x-buildproof`": ExtensionTable,
     "`profiles`": ProfileTable,
 }
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def section(title: str) -> str:
@@ -128,3 +130,18 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     for text in compose:
         (tmp_path / "compose.yml").write_text(text)
         assert set(read_compose(tmp_path / "compose.yml")) == {"windows", "linux"}
+
+
+def test_every_outcome_and_cause_has_its_place_in_the_page_on_results() -> None:
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
+    sources = "".join(path.read_text("utf-8") for path in (DOCS.parent / "src" / "buildproof" / "verdict").glob("*.py"))
+    causes = set(re.findall(r'cause="([a-z-]+)"', sources))
+    assert causes
+    named = {outcome.value for outcome in Outcome} | causes
+    assert sorted(name for name in named if not re.search(rf"\b{name}\b", page)) == []
+
+
+def test_every_page_is_on_the_landing_page() -> None:
+    landing = (DOCS / "README.md").read_text("utf-8")
+    pages = {path.name for path in DOCS.glob("*.md")} - {"README.md"}
+    assert sorted(page for page in pages if f"({page})" not in landing) == []
