@@ -129,6 +129,8 @@ def test_the_same_build_of_two_runs_is_two_rows_that_can_be_told_apart() -> None
     shown = draw([Run(run(GOOD, name="one"), Path()), Run(run(GOOD, name="two"), Path())])
     assert "<small>one</small>" in shown
     assert "<small>two</small>" in shown
+    assert [details["run"] for details in Page(shown).details()] == ["one", "two"]
+    assert "2 runs, the first of 2026-01-02 03:04 UTC, the last of 2026-01-02 03:04 UTC" in shown
 
 
 def test_shares_are_of_the_largest_of_limit_budget_and_peak() -> None:

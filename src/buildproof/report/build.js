@@ -19,7 +19,7 @@ function buildView(data, key) {
     section("Space", mounts(data)),
     section("Limits", limits(data.limits)),
     section("What was claimed", claims(data.claims)),
-    section("Run it by hand", data.reproduce ? h("pre", { class: "paste", tabindex: 0 }, data.reproduce) : null, pairs(data.origin)),
+    section("Run it by hand", data.reproduce ? h("pre", { class: "paste", tabindex: 0 }, data.reproduce) : null, pairs([["run", data.run], ...data.origin])),
     h("p", { class: "keys" }, key_("Esc"), " all builds ", key_("j"), " ", key_("k"), " next, previous ", key_("n"), " ", key_("p"), " telling lines of the log"),
   ];
 }

@@ -80,6 +80,7 @@ def _all_of(build: BuildRecord, run: Run, room: _Room, beside: Path | None) -> d
     shown: dict[str, Any] = _seen(
         {
             **details_of(build, brief=room.brief),
+            "run": run.record.id,
             "chart": chart_of(build, trace, room.points),
             "space": space_of(trace, room.points // 2),
         }
