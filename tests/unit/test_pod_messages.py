@@ -763,6 +763,26 @@ def test_a_build_that_was_killed_through_the_engine_is_told_so(bench: Bench) -> 
     )
 
 
+def test_a_kill_of_which_the_engine_tells_after_the_end_is_told_all_the_same(bench: Bench) -> None:
+    bench.engine.code = 137
+    bench.say("probe", HELLO)
+    bench.say("probe", state(final=True, command=None), at=103.1)
+    bench.say("build-gone", at=103.2)
+    bench.say("engine", happening("kill", number=9), at=103.3)
+    assert str(bench.run().probe_lost).startswith("somebody sent SIGKILL to the build container")
+
+
+@pytest.mark.parametrize("container", ["the-build", "the-probe"])
+def test_a_removal_of_which_the_engine_tells_after_the_end_is_told_all_the_same(bench: Bench, container: str) -> None:
+    bench.say("probe", HELLO)
+    bench.say("probe", state(final=True, command=None), at=103.1)
+    bench.say("build-gone", at=103.2)
+    bench.say("engine", happening("destroy", container), at=103.3)
+    with pytest.raises(EngineError, match="somebody removed") as error:
+        bench.run()
+    assert error.value.trouble is Trouble.CONTAINER_GONE
+
+
 def test_an_engine_that_was_restarted_under_a_build_is_told(bench: Bench) -> None:
     bench.say("engine", None, at=103.0)
     with pytest.raises(EngineError, match="the engine was restarted") as error:
@@ -821,6 +841,23 @@ def test_a_build_that_ended_in_time_while_we_were_stopped_was_in_time(monkeypatc
     bench.pod.on_progress = stopped_and_continued
     bench.say("build-gone", at=190.6)
     assert bench.run(reports_until=0).stopped is None
+
+
+def test_a_sleep_of_the_machine_is_noticed_where_the_probes_word_is_the_first_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, time_limit_s=60.0)
+
+    def slept(_seen: object, _seconds: float) -> None:
+        bench.pod.on_progress = None
+        bench.messages.now += 90.0
+        bench.say("probe", state(at_s=91.0))
+        bench.say("probe", state(at_s=92.0, final=True))
+
+    bench.pod.on_progress = slept
+    bench.say("build-gone", at=192.0)
+    ending = bench.run(reports_until=0)
+    assert (ending.stopped, ending.paused_s) == (None, 90.0)
 
 
 def test_a_build_that_was_late_while_we_were_stopped_was_late(monkeypatch: pytest.MonkeyPatch) -> None:

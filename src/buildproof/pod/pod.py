@@ -264,6 +264,8 @@ class Pod:
             kind, body = self._messages.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             return None
+        finally:
+            self._stopwatch.look(time.monotonic())  # before the probe's word, which is judged by whether we ran
         if kind == "probe":
             self._take_event(body)
         elif kind == "log":
@@ -331,9 +333,9 @@ class Pod:
             probe_lost = self._what_became_of_the_gate(wall_s)
         elif stopped is Stop.PROBE_LOST:
             probe_lost = self._how_it_was_lost(wall_s)
-        if probe_lost and (killed := self._outsiders.kill(wall_s)):
-            self._await_removal()
-            probe_lost = killed
+        if probe_lost:
+            self._hear_of_others()
+            probe_lost = self._outsiders.kill(wall_s) or probe_lost
         if stopped or probe_lost:
             self._engine.kill(self._build)
         state = self._await_end()
@@ -348,8 +350,8 @@ class Pod:
             paused_s=self.paused_s,
         )
 
-    def _await_removal(self) -> None:
-        """Who removes a container kills it first: EngineError when that is what follows."""
+    def _hear_of_others(self) -> None:
+        """The engine tells of a kill after it: listen until that is heard. EngineError when a removal follows it."""
         deadline = time.monotonic() + patient(LAST_COUNTERS_S)
         while self._next(deadline):
             pass
@@ -358,7 +360,9 @@ class Pod:
         """What a build did to its gate, if it did something; waits for the container's end."""
         if self._gate_was_killed():
             return f"the shell around the command was killed {wall_s:.1f} s into the build, before it had ended"
-        if not self._has_ended():
+        with removal_told("build"):
+            has_ended = self._has_ended()
+        if not has_ended:
             return "the shell around the command did not go on after it: something in the build stopped it"
         return None
 
@@ -390,7 +394,6 @@ class Pod:
             left_s = max(0.0, limit_s - watch.running_s(now))
             kind = self._next(min(now + min(left_s, 0.5), ending or now + 0.5))
             now = time.monotonic()
-            watch.look(now)
             running_s = watch.running_s(now)
             if kind == "log":
                 heard_s = running_s
