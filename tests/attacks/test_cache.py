@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.attacks.fetched import forget
 from tests.attacks.listed import ROOT
 
-from buildproof import labels
 from buildproof.ca import ca_bundle
 from buildproof.discovery import load
+from buildproof.engine import Engine
 from buildproof.runfolder import RunFolder
 from buildproof.session import Session
 from buildproof.trust import Ceiling, Trust
@@ -74,10 +75,8 @@ class Checkouts:
 def checkouts(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Checkouts]:
     name = f"cache-{os.getpid()}"
     yield Checkouts(tmp_path, name, ca_bundle(pytestconfig.getoption("buildproof_ca_bundle")))
-    engine = Session(RunFolder.reserve(tmp_path / "end"), ca_bundle=None, say=print).engine
-    for thing in engine.things(f"{labels.OURS}=fetch"):
-        if thing.id.startswith(f"buildproof-fetch-{name}-"):
-            engine.remove_volume(thing.id)
+    with Engine.connect() as engine:
+        forget(engine, name)
 
 
 def test_what_a_pull_request_fetched_is_never_what_its_base_is_built_with(checkouts: Checkouts) -> None:

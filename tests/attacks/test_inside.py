@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.attacks import listed
+from tests.attacks.fetched import forget
 from tests.attacks.listed import WORKED, Attack
 
 from buildproof import labels, layout
@@ -79,6 +80,7 @@ def session(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
     session = Session(RunFolder.reserve(tmp_path_factory.mktemp("attacks")), ca_bundle=bundle, say=print)
     yield session
     session.close()
+    forget(session.engine, "attacks")
 
 
 @pytest.fixture(scope="module")
