@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.guest.conftest import ROOT, TOO_HEAVY, Suite
-
-FOLDERS = sorted(path.parent for path in (ROOT / "fixtures" / "faults").glob("*/buildproof.toml"))
-NAMES = {folder.name for folder in FOLDERS}
+from tests.guest.conftest import FAULTS, LIGHT, ROOT, TOO_HEAVY, Suite
 
 
 def build_ids(folder: Path) -> list[str]:
@@ -23,7 +20,7 @@ def build_ids(folder: Path) -> list[str]:
     return [f"{folder.name}-{build['builder']}" for build in manifest["build"]]
 
 
-@pytest.mark.parametrize("folder", [f for f in FOLDERS if f.name not in TOO_HEAVY], ids=attrgetter("name"))
+@pytest.mark.parametrize("folder", LIGHT, ids=attrgetter("name"))
 def test_fault_gets_its_verdict_on_v2(guest: dict[str, str], faults: Suite, folder: Path) -> None:
     cells = tuple(f"[{build}]" for build in build_ids(folder))
     results = {test: why for test, why in faults.results.items() if test.endswith(cells)}
@@ -33,7 +30,7 @@ def test_fault_gets_its_verdict_on_v2(guest: dict[str, str], faults: Suite, fold
 
 
 def test_what_is_left_out_is_a_fault() -> None:
-    assert set(TOO_HEAVY) <= NAMES
+    assert set(TOO_HEAVY) <= {folder.name for folder in FAULTS}
 
 
 def test_faults_were_run_by_the_guest(guest: dict[str, str], faults: Suite) -> None:
