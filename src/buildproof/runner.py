@@ -61,7 +61,10 @@ class Heir:
 
 
 class Runner:
-    """Runs builds of one run, one at a time. `say` gets a line when a build enters a phase, and now and then in it."""
+    """Runs builds of one run, one at a time. `say` gets a line when a build enters a phase, and now and then in it.
+
+    `promises` asks the engine for its size: within a build's tries, so that an engine that is away is waited for.
+    """
 
     def __init__(
         self,
@@ -69,7 +72,7 @@ class Runner:
         images: Images,
         folder: RunFolder,
         *,
-        promises: Promises,
+        promises: Callable[[], Promises],
         ca_bundle: Path | None,
         say: Callable[[str], None],
     ) -> None:
@@ -101,7 +104,7 @@ class _Job:
         images: Images,
         folder: RunFolder,
         fetcher: Fetcher,
-        promises: Promises,
+        promises: Callable[[], Promises],
         build: Build,
     ) -> None:
         self._engine, self._images, self._folder, self._fetcher = engine, images, folder, fetcher
@@ -282,7 +285,7 @@ class _Job:
         with contextlib.ExitStack() as stack:
             with self._phase(Phase.WAIT):
                 self._live.tell(phase="waiting")
-                promised = stack.enter_context(self._promises.to(self._build))
+                promised = stack.enter_context(self._promises().to(self._build))
             earlier = self._record.promised
             self._record = replace(self._record, promised=(*earlier, promised))
             try:

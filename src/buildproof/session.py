@@ -129,7 +129,7 @@ class Session:
             self.engine,
             self.images,
             self.folder,
-            promises=self._promises,
+            promises=lambda: self._promises,
             ca_bundle=self._ca_bundle,
             say=self._progress,
         )
