@@ -18,8 +18,10 @@ from tests.surroundings.dockerd import Dockerd
 from tests.surroundings.project import OUTPUT, SOON_S, Run, project
 
 from buildproof import labels
+from buildproof.box import folders
 from buildproof.engine import Engine
 from buildproof.errors import ExitCode
+from buildproof.layout import SOURCE
 from buildproof.record import BuildRecord, RunRecord, load
 from buildproof.verdict import Outcome, Verdict
 
@@ -161,3 +163,44 @@ def test_a_harness_that_was_stopped_takes_no_build_for_late(own: Dockerd, tmp_pa
     code, said = harness.end()
     assert code == 0, said
     assert verdict_of(harness.record().build("app-box")).outcome is Outcome.PASSED
+
+
+def test_a_machine_that_sleeps_costs_a_build_no_time(own: Dockerd, engine: Engine, tmp_path: Path) -> None:
+    """All of it is stopped at once: the build, its probe and the harness."""
+    harness = Harness.start(tmp_path / "root", project(tmp_path / "project", SLEEPY, time_limit="12s"))
+    harness.until_log("begun")
+    pod = containers(engine)
+    harness.process.send_signal(signal.SIGSTOP)
+    for container in pod:
+        engine._api.pause(container)
+    time.sleep(15)
+    for container in reversed(pod):
+        engine._api.unpause(container)
+    harness.process.send_signal(signal.SIGCONT)
+    code, said = harness.end()
+    assert code == 0, said
+    record = harness.record().build("app-box")
+    assert verdict_of(record).outcome is Outcome.PASSED
+    assert record is not None
+    assert (record.time.paused_s or 0) >= 12
+
+
+# -- many at once ----------------------------------------------------------------------------------------------------
+
+
+def test_two_runs_at_once_leave_each_other_alone(own: Dockerd, engine: Engine, tmp_path: Path) -> None:
+    manifest = project(tmp_path / "project", f"echo begun; until [ -e go ]; do sleep 0.1; done; {OUTPUT}")
+    both = [Harness.start(tmp_path / name, manifest) for name in ("first", "second")]
+    for harness in both:
+        harness.until_log("begun")
+    builds = engine.labelled(f"{labels.OURS}=build")
+    assert len(builds) == 2
+    for build in builds:
+        engine.put(build, str(SOURCE), folders((0, 0), "go"))
+    for harness in both:
+        code, said = harness.end()
+        assert code == 0, said
+        record = harness.record().build("app-box")
+        assert verdict_of(record).outcome is Outcome.PASSED
+        assert record is not None
+        assert record.attempts == ()
