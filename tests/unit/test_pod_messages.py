@@ -819,6 +819,16 @@ def test_a_pause_does_not_count_against_the_time_limit_nor_as_silence(monkeypatc
     assert (ending.stopped, ending.exit_code, ending.paused_s) == (None, 0, 90.0)
 
 
+def test_a_probe_that_is_paused_alone_has_fallen_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The build goes on, and nobody watches it."""
+    bench = Bench(monkeypatch, time_limit_s=600.0)
+    bench.say("engine", happening("pause", "the-probe", at_s=5000.0), at=111.5)
+    bench.say("build-gone", at=150.0)
+    ending = bench.run(reports_until=112.0)
+    assert (ending.stopped, ending.paused_s) == (Stop.PROBE_LOST, 0.0)
+    assert str(ending.probe_lost).startswith("the probe fell silent")
+
+
 def test_a_pause_without_end_leaves_nothing_proved(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, time_limit_s=60.0)
     bench.say("engine", happening("pause", at_s=5000.0), at=110.0)

@@ -27,9 +27,10 @@ class Outsiders:
                 raise removed(names[happening.container])
             case "kill":
                 self._sent = self._sent or (happening.signal, names[happening.container])
-            case "pause":
+            # While the probe alone is paused the build goes on unwatched: that is the probe's silence, and no pause.
+            case "pause" if happening.container == build:
                 stopwatch.pause(now, happening.at_s)
-            case "unpause":
+            case "unpause" if happening.container == build:
                 stopwatch.resume(now, happening.at_s)
 
     def kill(self, at_s: float) -> str | None:
