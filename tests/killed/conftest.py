@@ -103,6 +103,10 @@ def engine() -> Iterator[Engine]:
         yield engine
 
 
+# Whoever runs these tests may ignore a signal, as nohup(1) does SIGHUP, and a child would ignore it with them.
+_AT_DEFAULT = ("env", "--default-signal=HUP,TERM,INT")
+
+
 class Harness:
     """A harness in a process of its own, over one project, and what can be seen of its run from outside."""
 
@@ -123,7 +127,12 @@ class Harness:
         words += ["--rootdir", str(self.folder), *options, str(self.folder / "buildproof.toml")]
         with self.said.open("ab") as said:
             self.process = subprocess.Popen(
-                words, cwd=self.folder, stdout=said, stderr=said, stdin=subprocess.DEVNULL, start_new_session=True
+                [*_AT_DEFAULT, *words],
+                cwd=self.folder,
+                stdout=said,
+                stderr=said,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         return self.process
 
