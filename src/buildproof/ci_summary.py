@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from buildproof import cells
 from buildproof.hostile import harmless, markdown, markdown_prose
 from buildproof.record import BuildRecord, RunRecord
-from buildproof.units import clock, size
+from buildproof.units import size
 from buildproof.verdict import Family, Outcome, Verdict
 
 _LARGEST = 900_000  # bytes; what is over GitHub's limit is not shown at all
@@ -52,22 +53,16 @@ def _cells(build: BuildRecord) -> Iterator[str]:
     yield _SIGNS[verdict.outcome.family] if verdict else ""
     yield markdown(build.id)
     yield markdown_prose(verdict.outcome.value + (f" ({verdict.cause})" if verdict.cause else "")) if verdict else ""
-    yield _peak(build)
-    yield size(build.budget.peak_memory) if build.budget.peak_memory else "none"
+    yield cells.peak(build)
+    yield cells.budget(build)
     yield size(build.memory.limit)
-    yield f"{clock(build.time.wall_s)} of {clock(build.time.limit_s)}"
+    yield cells.time(build)
     yield "<br>".join(_artifacts(build)) or "none"
-
-
-def _peak(build: BuildRecord) -> str:
-    demand, charged = build.memory.demand_peak, build.memory.charged_peak
-    return "unknown" if demand is None and charged is None else f"{size(demand)} to {size(charged)}"
 
 
 def _artifacts(build: BuildRecord) -> Iterator[str]:
     for artifact in build.artifacts or ():
-        starts = ", starts" if artifact.started and not artifact.started.complaint else ""
-        yield f"{markdown(artifact.path.rpartition('/')[2])} {size(artifact.size)}{starts}"
+        yield f"{markdown(artifact.path.rpartition('/')[2])} {cells.size_and_start(artifact)}"
 
 
 def _section(build: BuildRecord) -> Iterator[str]:
@@ -102,8 +97,8 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
         yield f"- **next**: {markdown_prose(advice)}"
 
 
-def _row(cells: Iterator[str] | tuple[str, ...] | list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _row(row: Iterator[str] | tuple[str, ...] | list[str]) -> str:
+    return f"| {' | '.join(row)} |"
 
 
 def github_annotations(record: RunRecord, root: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import pytest
 from buildproof.budget.allowance import Asked
 from buildproof.errors import BuildproofError
 from buildproof.interrupts import as_interrupts
+from buildproof.plugin_baseline import stood
 from buildproof.plugin_live import folded, live_of, say
 from buildproof.targets import Target
 
@@ -130,15 +130,10 @@ def _manifests_of(metafunc: pytest.Metafunc) -> tuple[Path, ...]:
     return tuple(map(Path, own)) if own else _chosen_projects(metafunc.config)
 
 
-def _stood(config: pytest.Config) -> Path:
-    """Where the person stood: `./verify` tells."""
-    return Path(os.environ.get("BUILDPROOF_INVOKED_FROM") or config.invocation_params.dir)
-
-
 def _chosen_projects(config: pytest.Config) -> tuple[Path, ...]:
     """What `--project` names, relative to where the person stood, else what the ini names."""
     named: list[Path] | None = config.getoption("buildproof_projects")
-    return tuple(_stood(config) / path for path in named) if named else tuple(config.getini("buildproof_projects"))
+    return tuple(stood(config) / path for path in named) if named else tuple(config.getini("buildproof_projects"))
 
 
 def _builds_of(config: pytest.Config, paths: tuple[Path, ...]) -> tuple[Build, ...]:
@@ -150,7 +145,7 @@ def _builds_of(config: pytest.Config, paths: tuple[Path, ...]) -> tuple[Build, .
     if paths not in known:
         try:
             trust, base = config.getoption("buildproof_trust"), config.getoption("buildproof_base")
-            base = _stood(config) / base if base else None
+            base = stood(config) / base if base else None
             known[paths] = load(paths, ceiling=Ceiling(trust=Trust(trust), base=base))
         except BuildproofError as error:
             known[paths] = ()

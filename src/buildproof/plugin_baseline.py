@@ -58,6 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def stood(config: pytest.Config) -> Path:
+    """Where the person stood, from where paths of options are meant: `./verify` tells."""
+    return Path(os.environ.get("BUILDPROOF_INVOKED_FROM") or config.invocation_params.dir)
+
+
 def _is_compared(config: pytest.Config) -> bool:
     return bool(config.getoption("buildproof_compare") or config.getoption("buildproof_fail_on"))
 
@@ -81,8 +86,7 @@ class BaselineGate:
         from buildproof.baseline import History, parse_thresholds  # noqa: PLC0415
 
         named = config.getoption("buildproof_baseline")
-        stood = Path(os.environ.get("BUILDPROOF_INVOKED_FROM") or config.invocation_params.dir)
-        self.file = stood / named if named else config.rootpath / config.getini("buildproof_baseline")
+        self.file = stood(config) / named if named else config.rootpath / config.getini("buildproof_baseline")
         self.thresholds: tuple[Threshold, ...] = parse_thresholds(config.getoption("buildproof_fail_on") or [])
         self.history: History = History.read(self.file)
         self._config = config

@@ -29,7 +29,7 @@ from buildproof.inside import compared, hashes_inside, listed_inside
 from buildproof.keptfile import KeptFile
 from buildproof.layout import CACHE_VOLUME, SOURCE
 from buildproof.leftovers import KEPT, sweep_run
-from buildproof.live import LiveFile, LiveState, calm_lines
+from buildproof.live import LiveFile, LiveState, calm_line
 from buildproof.logs import Log
 from buildproof.observation import Observation
 from buildproof.ownership import LONGEST_S
@@ -353,8 +353,7 @@ class _Job:
             )
         if running_s >= self._next_sign_of_life_s:
             self._next_sign_of_life_s = running_s + SIGN_OF_LIFE_S
-            for line in calm_lines([self._live.state]):
-                self._say(line)
+            self._say(calm_line(self._live.state))
 
     def _evidence(self, pod: Pod, ending: Ending, log: Log) -> Evidence:
         seen = pod.observation

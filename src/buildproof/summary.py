@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from buildproof import cells
 from buildproof.errors import ExitCode
 from buildproof.hostile import harmless_line, without_commands
 from buildproof.limits import show_limit
 from buildproof.record import BuildRecord, RunRecord
 from buildproof.terminal import joined, line, text
-from buildproof.units import clock, size
+from buildproof.units import size
 from buildproof.verdict import Family, Outcome, Verdict, gravest
 
 _STYLES = {
@@ -79,16 +80,16 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
 
 def _row(build: BuildRecord) -> tuple[str, ...]:
     """The cells of one build, in the order of `_COLUMNS`."""
-    cells = (
+    row = (
         build.id,
         build.verdict.outcome.value if build.verdict else "",
-        _peak(build),
-        _budget(build),
+        cells.peak(build),
+        cells.budget(build),
         size(build.memory.limit),
-        f"{clock(build.time.wall_s)} of {clock(build.time.limit_s)}",
+        cells.time(build),
         _artifact(build),
     )
-    return tuple(map(harmless_line, cells))
+    return tuple(map(harmless_line, row))
 
 
 def _widths(rows: list[tuple[str, ...]], *, wrapped: bool) -> list[int]:
@@ -129,23 +130,10 @@ def _tell_lines(console: Console, builds: list[BuildRecord], rows: list[tuple[st
             console.print(line(f"  {column.name} {cell}"))
 
 
-def _budget(build: BuildRecord) -> str:
-    return size(build.budget.peak_memory) if build.budget.peak_memory else "none"
-
-
-def _peak(build: BuildRecord) -> str:
-    demand, charged = build.memory.demand_peak, build.memory.charged_peak
-    return "unknown" if demand is None and charged is None else f"{size(demand)} to {size(charged)}"
-
-
 def _artifact(build: BuildRecord) -> str:
     if not build.artifacts:
         return "-"
-    return ", ".join(
-        f"{Path(artifact.path).name} {size(artifact.size)}"
-        + (", starts" if artifact.started and not artifact.started.complaint else "")
-        for artifact in build.artifacts
-    )
+    return ", ".join(f"{Path(artifact.path).name} {cells.size_and_start(artifact)}" for artifact in build.artifacts)
 
 
 def _tell_verdict(console: Console, build: BuildRecord, folder: Path) -> None:

@@ -30,7 +30,7 @@ ROWS = (
     ("lease",),
     ("engine",),
     ("baseline", "ci_summary", "report"),
-    ("retries",),
+    ("retries", "cells"),
     ("live",),
     ("record", "reproduce", "preflight", "check"),
     ("bundles",),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from buildproof.live import Board, LiveFile, LiveState, board, calm_lines, read_all
+from buildproof.live import Board, LiveFile, LiveState, board, calm_line, read_all
 from buildproof.live.view import View
 
 GIB = 1 << 30
@@ -87,10 +87,10 @@ def test_text_of_a_build_moves_no_cursor() -> None:
 
 
 def test_a_line_for_a_log_has_the_same_figures() -> None:
-    assert calm_lines([STATE]) == [
+    assert calm_line(STATE) == (
         "launcher-windows: 1 min 02 s of 15 min 00 s, 3 GiB of 6 GiB, rustc --crate-name tauri_utils"
-    ]
-    assert calm_lines([LiveState(id="a", phase="fetch")]) == ["a: fetch"]
+    )
+    assert calm_line(LiveState(id="a", phase="fetch")) == "a: fetch"
 
 
 def test_the_board_leaves_nothing_on_the_screen_and_stands_aside() -> None:

@@ -83,16 +83,13 @@ def _cells(value: int, limit: int) -> int:
     return min(_BAR, round(_BAR * value / limit))
 
 
-def calm_lines(states: Sequence[LiveState]) -> list[str]:
-    """A line for each build: what a log shows now and then."""
-    lines = []
-    for state in states:
-        parts = [state.phase]
-        if state.running_s is not None:
-            parts = [f"{duration(state.running_s)} of {duration(state.time_limit_s)}"]
-        if state.demand is not None:
-            parts.append(_memory(state))
-        if state.at_work:
-            parts.append(state.at_work)
-        lines.append(f"{state.id}: {', '.join(parts)}")
-    return lines
+def calm_line(state: LiveState) -> str:
+    """A build in one line: what a log shows now and then."""
+    parts = [state.phase]
+    if state.running_s is not None:
+        parts = [f"{duration(state.running_s)} of {duration(state.time_limit_s)}"]
+    if state.demand is not None:
+        parts.append(_memory(state))
+    if state.at_work:
+        parts.append(state.at_work)
+    return f"{state.id}: {', '.join(parts)}"

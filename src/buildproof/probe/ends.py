@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from .accounting import Record
 from .processes import Census, Seen
@@ -11,6 +11,15 @@ from .processes import Census, Seen
 MOST_REPORTED = 500  # of each signal, and of those that failed: the rest is counted
 LAST_FAILED = 20  # of that rest these are told at the end, for what failed last is why the command failed
 _MOST_GENERATIONS = 16  # pids come round again: a lineage could be a circle
+
+
+def _lineage(record: Record, others: Mapping[int, Record]) -> Iterator[Record]:
+    """An ended process and its forebears, as far as their ends were read together with it; bounded."""
+    for _generation in range(_MOST_GENERATIONS):
+        yield record
+        if record.ppid not in others:
+            return
+        record = others[record.ppid]
 
 
 def as_met(record: Record, census: Census, others: Mapping[int, Record]) -> Seen | None:
@@ -21,13 +30,11 @@ def as_met(record: Record, census: Census, others: Mapping[int, Record]) -> Seen
     """
     if seen := census.ended(record.pid, record.comm):
         return seen
-    kin: Record | None = record
-    for _generation in range(_MOST_GENERATIONS):
-        if kin is None or not kin.forked_only or kin.comm != record.comm:
+    for kin in _lineage(record, others):
+        if not kin.forked_only or kin.comm != record.comm:
             return None
         if seen := census.ended(kin.ppid, record.comm):
             return Seen(record.pid, record.ppid, record.comm, seen.words, cwd=seen.cwd, mapped=dict(seen.mapped))
-        kin = others.get(kin.ppid)
     return None
 
 
@@ -36,13 +43,7 @@ def forebear(record: Record, census: Census, others: Mapping[int, Record]) -> Se
 
     `others` are the ends read together with it, by pid.
     """
-    for _generation in range(_MOST_GENERATIONS):
-        if seen := census.met(record.ppid):
-            return seen
-        if record.ppid not in others:
-            return None
-        record = others[record.ppid]
-    return None
+    return next((seen for kin in _lineage(record, others) if (seen := census.met(kin.ppid))), None)
 
 
 class Ends:

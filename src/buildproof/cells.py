@@ -1,0 +1,28 @@
+"""The figures of a build in the words of a table, the same wherever a table of builds is shown. Pure."""
+
+from __future__ import annotations
+
+from buildproof.evidence import Artifact
+from buildproof.record import BuildRecord
+from buildproof.units import clock, size
+
+
+def peak(build: BuildRecord) -> str:
+    """The interval of peak memory, from demand to charged."""
+    demand, charged = build.memory.demand_peak, build.memory.charged_peak
+    return "unknown" if demand is None and charged is None else f"{size(demand)} to {size(charged)}"
+
+
+def budget(build: BuildRecord) -> str:
+    """The budget for it."""
+    return size(build.budget.peak_memory) if build.budget.peak_memory else "none"
+
+
+def time(build: BuildRecord) -> str:
+    """Wall time against its limit."""
+    return f"{clock(build.time.wall_s)} of {clock(build.time.limit_s)}"
+
+
+def size_and_start(artifact: Artifact) -> str:
+    """How large an artifact is, and whether it was seen to start."""
+    return size(artifact.size) + (", starts" if artifact.started and not artifact.started.complaint else "")
