@@ -123,6 +123,29 @@ def test_a_grandchild_is_told_through_a_parent_that_nobody_met_either(tmp_path: 
     assert (met.pid, met.cmdline) == (22, "ld -o app")
 
 
+def test_a_child_that_was_met_when_it_had_ended_has_the_command_line_of_its_parent(tmp_path: Path) -> None:
+    child, zombie = record(21, ppid=20, signal=7, forked_only=True), Seen(21, 20, "ld", is_over=True)
+    met = as_met(child, census(tmp_path, LINKER, zombie), {21: child})
+    assert met is not None
+    assert met.cmdline == "ld -o app"
+
+
+def test_a_zombie_that_called_exec_stays_without_a_command_line(tmp_path: Path) -> None:
+    child, zombie = record(21, ppid=20, signal=7), Seen(21, 20, "ld", is_over=True)
+    assert as_met(child, census(tmp_path, LINKER, zombie), {21: child}) == zombie
+
+
+def test_a_parent_that_is_alive_and_was_not_met_before_is_looked_at(tmp_path: Path) -> None:
+    folder = tmp_path / "20"
+    folder.mkdir()
+    (folder / "status").write_bytes(b"Name:\tld\nState:\tS (sleeping)\nPPid:\t9\nVmRSS:\t8 kB\n")
+    (folder / "cmdline").write_bytes(b"ld\0-o\0app\0")
+    child = record(21, ppid=20, signal=7, forked_only=True)
+    met = as_met(child, census(tmp_path), {21: child})
+    assert met is not None
+    assert met.cmdline == "ld -o app"
+
+
 @pytest.mark.parametrize(
     "child",
     [

@@ -26,16 +26,18 @@ def as_met(record: Record, census: Census, others: Mapping[int, Record]) -> Seen
     """The ended process as it was last met, or None. `others` are the ends read together with it, by pid.
 
     One that never called exec(2), which the kernel notes (AFORK of acct(5)), runs its parent's program with its
-    parent's command line and mappings. So where it was too short-lived to be met, its nearest forebear tells of it.
+    parent's command line and mappings. So where it was too short-lived to be met, or was met when it had ended and had
+    no words any more, its nearest forebear tells of it.
     """
-    if seen := census.ended(record.pid, record.comm):
-        return seen
+    own = census.ended(record.pid, record.comm)
+    if own and own.words:
+        return own
     for kin in _lineage(record, others):
         if not kin.forked_only or kin.comm != record.comm:
-            return None
-        if seen := census.ended(kin.ppid, record.comm):
+            return own
+        if (seen := census.look_up(kin.ppid, record.comm)) and seen.words:
             return Seen(record.pid, record.ppid, record.comm, seen.words, cwd=seen.cwd, mapped=dict(seen.mapped))
-    return None
+    return own
 
 
 def forebear(record: Record, census: Census, others: Mapping[int, Record]) -> Seen | None:

@@ -224,6 +224,12 @@ class Census:
         seen = self.met(pid)
         return seen if seen and seen.comm[:15] == comm[:15] else None
 
+    def look_up(self, pid: int, comm: str) -> Seen | None:
+        """As `ended`, for one that may be alive: it is looked at now if it was not met before."""
+        if self.met(pid) is None:
+            self._look(pid)
+        return self.ended(pid, comm)
+
     def met(self, pid: int) -> Seen | None:
         """A process as last met, alive or ended since, whatever it ran then."""
         return self.alive.get(pid) or self._gone.get(pid)

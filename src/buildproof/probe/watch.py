@@ -207,8 +207,8 @@ class Watch:
 
     def _cut_files(self, record: Record, seen: Seen | None, others: Mapping[int, Record]) -> list[dict[str, object]]:
         """The files that SIGBUS was about. Whoever was too short-lived to be met had its words from a forebear."""
-        if seen is None and (above := forebear(record, self._census, others)):
-            seen = replace(above, mapped={})
+        if not (seen and seen.words) and (above := forebear(record, self._census, others)):
+            seen = replace(above, mapped=seen.mapped if seen else {})
         return self._clues.cut_files(seen) if seen and self._clues else []
 
     def _sample(self, memory: Sampler, now: float, at_s: float) -> None:
