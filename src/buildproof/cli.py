@@ -22,13 +22,13 @@ from buildproof.doctor import diagnose
 from buildproof.engine import Engine, Kind
 from buildproof.errors import BuildproofError, ExitCode
 from buildproof.hostile import harmless, json_text
+from buildproof.images import PROBE_IMAGE
 from buildproof.interrupts import as_interrupts
 from buildproof.leftovers import Standing
 from buildproof.preflight import Finding, Level
 from buildproof.record import json_schema
 from buildproof.report.command import draw_report
 from buildproof.resources import shipped_compose
-from buildproof.runner import PROBE_IMAGE
 from buildproof.terminal import joined, line, text
 
 app = typer.Typer(

@@ -13,19 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from buildproof import layout
-from buildproof.artifacts.neighbours import Neighbours, expectation, neighbours
 from buildproof.box import Box, bounded
 from buildproof.budget.promises import Promises
-from buildproof.bundles import examine_output
 from buildproof.capped import CappedFile
-from buildproof.collect import Collected, collect, matches
 from buildproof.engine import Engine
 from buildproof.errors import EngineError, SurroundingsError, Trouble
-from buildproof.evidence import Artifact, Check, CheckStatus, Evidence, Started, Stop
+from buildproof.evidence import Evidence, Stop
 from buildproof.facts import emulation
 from buildproof.fetch import Fetcher
-from buildproof.images import Images
-from buildproof.inside import compared, hashes_inside, listed_inside
+from buildproof.harvest import harvest
+from buildproof.images import PROBE_IMAGE, Images
 from buildproof.keptfile import KeptFile
 from buildproof.layout import CACHE_VOLUME, SOURCE
 from buildproof.leftovers import KEPT, sweep_run
@@ -40,14 +37,12 @@ from buildproof.reproduce import docker_run
 from buildproof.retries import after_loss
 from buildproof.runfolder import RunFolder
 from buildproof.sources import SourceTree, open_source
-from buildproof.start import start
 from buildproof.timeline import Timeline
 from buildproof.units import duration
 from buildproof.verdict import Outcome, Verdict, judge
 from buildproof.verdict.culprit import work_of
 from buildproof.verdict.rules_trust import limits_unmet
 
-PROBE_IMAGE = "buildproof/probe"
 SIGN_OF_LIFE_S = 30.0
 _LONG_PHASES = (Phase.FETCH, Phase.BUILD)
 
@@ -323,7 +318,8 @@ class _Job:
         if ending.exit_code != 0:
             return evidence
         with self._phase(Phase.CHECK):
-            return replace(evidence, artifacts=self._artifacts(pod))
+            artifacts = harvest(self._engine, self._images, pod, self._build, self._home / "artifacts")
+            return replace(evidence, artifacts=artifacts)
 
     def _keep(self, pod: Pod, evidence: Evidence) -> None:
         """Leave the container when the run was asked to; whether that works is no matter of the build."""
@@ -381,69 +377,3 @@ class _Job:
             last_lines=tuple(log.last_lines),
             log_dropped=log.dropped,
         )
-
-    # -- artifacts ----------------------------------------------------------------------------------
-
-    def _artifacts(self, pod: Pod) -> tuple[Artifact, ...]:
-        listings = listed_inside(
-            self._engine,
-            image=self._images.named(PROBE_IMAGE).reference,
-            container=pod.container,
-            folder=SOURCE,
-            patterns=self._build.artifacts,
-        )
-        outputs = collect(pod, listings, self._home / "artifacts")
-        beside = neighbours([(output.name, output.path) for output in outputs if output.path])
-        judged = [self._examine(output, beside) for output in outputs]
-        hashes = hashes_inside(
-            self._engine,
-            image=pod.image,
-            container=pod.container,
-            folder=SOURCE,
-            names=[output.name for output in outputs if output.path],
-        )
-        # A package brings what is in it along; the first is always the output itself.
-        examined = [replace(first, checks=(*first.checks, compared(first, hashes))) for first, *_ in judged]
-        inside = [artifact for _, *rest in judged for artifact in rest]
-        starts = self._build.starts
-        if not starts:
-            return (*examined, *inside)
-        chosen = next((index for index, output in enumerate(outputs) if _is_chosen(output, starts.artifact)), None)
-        if chosen is not None:
-            started = self._start(outputs, outputs[chosen])
-            examined[chosen] = replace(examined[chosen], started=started)
-        return (*examined, *inside)
-
-    def _examine(self, output: Collected, beside: Neighbours) -> tuple[Artifact, ...]:
-        target = self._build.target
-        if output.path:
-            expected = expectation(self._build, output.name, beside)
-            return examine_output(output.path, expected, output.name)
-        missing = Check(id="artifact-present", status=CheckStatus.FAIL, message=output.complaint or "it is missing")
-        nothing = Artifact(
-            path=output.name,
-            size=None,
-            sha256=None,
-            format=target.binary_format,
-            machine=target.machine,
-            checks=(missing,),
-        )
-        return (nothing,)
-
-    def _start(self, outputs: list[Collected], output: Collected) -> Started | None:
-        builder, starts = self._build.builder, self._build.starts
-        if not starts:
-            return None
-        image = self._images.named(builder.starts_in) if builder.starts_in else self._images.for_builder(builder)
-        return start(
-            self._engine,
-            image=image,
-            target=builder.target,
-            outputs=outputs,
-            name=output.name,
-            expected=starts,
-        )
-
-
-def _is_chosen(output: Collected, pattern: str) -> bool:
-    return output.path is not None and matches(output.name, pattern)

@@ -19,7 +19,7 @@ from buildproof.doctor import diagnose, memory_available
 from buildproof.engine import Engine
 from buildproof.errors import EngineError
 from buildproof.evidence import Grade
-from buildproof.images import Images, sweep_layers
+from buildproof.images import PROBE_IMAGE, Images, sweep_layers
 from buildproof.killed import close_killed
 from buildproof.leftovers import sweep, sweep_run, sweep_scratch
 from buildproof.manifest import Manifest
@@ -28,7 +28,7 @@ from buildproof.plan import Build
 from buildproof.preflight import Finding, stop_if_untrustworthy
 from buildproof.record import BuildRecord, EngineRecord, Phase, RunRecord
 from buildproof.runfolder import RunFolder
-from buildproof.runner import PROBE_IMAGE, Runner
+from buildproof.runner import Runner
 from buildproof.sources import open_source
 from buildproof.verdict import Outcome, Verdict
 

@@ -19,13 +19,12 @@ from buildproof.builder import Builder
 from buildproof.ca import ca_bundle
 from buildproof.compose import read_compose
 from buildproof.engine import ContainerSpec, Engine
-from buildproof.images import Images
+from buildproof.images import PROBE_IMAGE, Images
 from buildproof.limits import LimitState
 from buildproof.logs import Log
 from buildproof.plugin_live import say
 from buildproof.pod import Pod, PodSpec
 from buildproof.resources import shipped_compose
-from buildproof.runner import PROBE_IMAGE
 from buildproof.timeline import Timeline
 
 _PROJECT = "buildproof-builder-checks"

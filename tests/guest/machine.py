@@ -23,8 +23,7 @@ from buildproof.builder import BuildContext
 from buildproof.compose import read_compose
 from buildproof.engine import ContainerSpec, Engine, Kind
 from buildproof.errors import EngineError
-from buildproof.images import Images
-from buildproof.runner import PROBE_IMAGE
+from buildproof.images import PROBE_IMAGE, Images
 
 FAULTS = Path(__file__).parents[2] / "fixtures" / "faults"
 API_PORT = 2375

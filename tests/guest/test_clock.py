@@ -12,8 +12,7 @@ from tests.midway import COMPILE, Midway
 from buildproof import labels
 from buildproof.ca import ca_bundle
 from buildproof.engine import Attachment, ContainerSpec, Engine
-from buildproof.images import Images
-from buildproof.runner import PROBE_IMAGE
+from buildproof.images import PROBE_IMAGE, Images
 from buildproof.verdict import Outcome
 
 STEP_S = 7200.0

@@ -13,8 +13,7 @@ from tests.surroundings.dockerd import Dockerd, dockerd, missing
 from buildproof import labels
 from buildproof.ca import ca_bundle
 from buildproof.engine import Engine
-from buildproof.images import Images
-from buildproof.runner import PROBE_IMAGE
+from buildproof.images import PROBE_IMAGE, Images
 
 DISK = "1500m"
 

@@ -24,6 +24,7 @@ ROWS = (
     ("session",),
     ("killed",),
     ("runner",),
+    ("harvest",),
     ("doctor", "start", "inside", "fetch", "leftovers", "runfolder", "budget"),
     ("collect",),
     ("pod", "images"),

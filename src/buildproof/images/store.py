@@ -26,6 +26,7 @@ from buildproof.patience import patient
 from buildproof.resources import dockerfiles
 
 OURS = "buildproof/"
+PROBE_IMAGE = f"{OURS}probe"
 _STEP = re.compile(r"^(?:Step|STEP) (\d+)/\d+ ?: ")  # Docker: `Step 2/5 : RUN`, Podman: `STEP 2/5: RUN`
 _KEEP_LAST = 25
 _HASH_DIGITS = 16
