@@ -155,9 +155,9 @@ class Bench:
         }  # fmt: skip
         pod_spec = PodSpec(**{**fields, **spec})
         self.pod = Pod(cast("Engine", self.engine), pod_spec, log=Log(self.file), timeline=Timeline(self.timeline))
-        self.pod._messages = cast("Any", self.messages)
+        self.pod._lines._messages = cast("Any", self.messages)
         # The test plays the readers' part.
-        monkeypatch.setattr(self.pod, "_read_in_background", lambda line, _reader: self.pod._open.append(line))
+        monkeypatch.setattr(self.pod._lines, "_in_background", lambda line, _reader: self.pod._lines._open.append(line))
         self.probe, self.build = Line(), Line()
         self.pod._probe_line = cast("Attachment", self.probe)
         self.pod._build_line = cast("Attachment", self.build)
@@ -180,7 +180,7 @@ class Bench:
 
     def run(self, *, reports_until: float = 1e9) -> Ending:
         """Let the command go, beside a probe that reports every second until `reports_until`."""
-        self.pod._gate_reached = True
+        self.pod._gate.is_reached = True
         self.messages.reports_until = reports_until
         self.say("probe", {"event": "started"})
         return self.pod.run()
@@ -214,13 +214,13 @@ def test_what_the_probe_says_in_no_event_goes_to_the_log(bench: Bench) -> None:
 
 @pytest.mark.parametrize("cut", range(1, 34))
 def test_the_gates_mark_is_seen_in_whatever_pieces_it_comes_and_never_logged(bench: Bench, cut: int) -> None:
-    stream = b"entrypoint says hello\n" + bench.pod._token.encode() + b"\nand more"
+    stream = b"entrypoint says hello\n" + bench.pod._gate.token.encode() + b"\nand more"
     at = stream.index(b"\nbuildproof-gate") + cut
     bench.say("log", stream[:at])
     bench.take_all()
     bench.say("log", stream[at:])
     bench.take_all()
-    assert bench.pod._gate_reached
+    assert bench.pod._gate.is_reached
     assert bench.written() == b"entrypoint says hello\nand more"
 
 
@@ -230,12 +230,12 @@ def test_before_the_gate_nothing_of_the_output_is_lost(bench: Bench) -> None:
         bench.say("log", said[start : start + 7])
     bench.say("build-gone")
     bench.take_all()
-    assert not bench.pod._gate_reached
+    assert not bench.pod._gate.is_reached
     assert bench.written() == said
 
 
 def test_after_the_gate_output_is_logged_at_once_even_if_it_looks_like_the_mark(bench: Bench) -> None:
-    mark = bench.pod._token.encode() + b"\n"
+    mark = bench.pod._gate.token.encode() + b"\n"
     bench.say("log", mark)
     bench.say("log", b"a " + mark)
     bench.say("log", mark[:10])
@@ -244,13 +244,13 @@ def test_after_the_gate_output_is_logged_at_once_even_if_it_looks_like_the_mark(
 
 
 def test_marks_of_two_pods_differ(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
-    assert Bench(monkeypatch).pod._token != bench.pod._token
+    assert Bench(monkeypatch).pod._gate.token != bench.pod._gate.token
 
 
 def test_the_probes_lines_are_put_together_from_chunks(bench: Bench) -> None:
     line = Line()
     line.chunks = lambda: iter([b'{"event": "he', b'llo"}\n{"event"', b': "started"}\nlast words'])  # type: ignore[method-assign]
-    bench.pod._read_probe(cast("Attachment", line))
+    bench.pod._lines._probe(cast("Attachment", line))
     assert bench.messages.waiting == [
         ("probe", b'{"event": "hello"}'),
         ("probe", b'{"event": "started"}'),
@@ -261,7 +261,7 @@ def test_the_probes_lines_are_put_together_from_chunks(bench: Bench) -> None:
 def test_the_builds_output_ends_with_a_message(bench: Bench) -> None:
     line = Line()
     line.chunks = lambda: iter([b"a", b"b"])  # type: ignore[method-assign]
-    bench.pod._read_build(cast("Attachment", line))
+    bench.pod._lines._build(cast("Attachment", line))
     assert bench.messages.waiting == [("log", b"a"), ("log", b"b"), ("build-gone", None)]
 
 
@@ -271,7 +271,7 @@ def test_the_builds_output_ends_with_a_message(bench: Bench) -> None:
 def test_both_containers_are_prepared_and_the_limits_read_back(bench: Bench) -> None:
     for body in (HELLO, LIMITS):
         bench.say("probe", body)
-    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("log", bench.pod._gate.token.encode() + b"\n")
     limits = bench.pod.prepare()
     assert limits["memory"].in_force
     assert limits == bench.pod.limits
@@ -297,7 +297,7 @@ def test_the_rights_of_the_box_are_read_back(monkeypatch: pytest.MonkeyPatch) ->
     rights = {"Uid": "1000\t1000\t1000\t1000", "CapBnd": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "0"}
     for body in (HELLO, {**LIMITS, "rights": rights}):
         bench.say("probe", body)
-    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("log", bench.pod._gate.token.encode() + b"\n")
     states = bench.pod.prepare()
     in_force = {name: states[name].in_force for name in ("user", "capabilities", "no_new_privileges", "seccomp")}
     assert in_force == {"user": True, "capabilities": True, "no_new_privileges": True, "seccomp": False}
@@ -312,7 +312,7 @@ def test_an_rlimit_that_the_engine_refuses_is_left_out_and_told(monkeypatch: pyt
         {**LIMITS, "rlimits": "Max open files            9                    9                    files\n"},
     ):
         bench.say("probe", body)
-    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("log", bench.pod._gate.token.encode() + b"\n")
     states = bench.pod.prepare()
     assert bench.engine.specs[-1].limits.rlimits == {"nofile": (9, 9)}
     assert bench.engine.removed == ["the-build"]
@@ -325,7 +325,7 @@ def test_podman_refuses_an_rlimit_when_it_is_attached_to(monkeypatch: pytest.Mon
     bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1), "nofile": (9, 9)}))
     bench.engine.refuse, bench.engine.refuse_at_attach = ["memlock"], True
     bench.say("probe", HELLO)
-    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("log", bench.pod._gate.token.encode() + b"\n")
     bench.say("probe", LIMITS)
     states = bench.pod.prepare()
     assert bench.engine.specs[-1].limits.rlimits == {"nofile": (9, 9)}
@@ -338,7 +338,7 @@ def test_an_engine_that_may_not_set_the_rlimits_it_adds_itself_is_asked_for_none
     bench = Bench(monkeypatch, limits=Limits(rlimits={"memlock": (1, 1), "nofile": (9, 9)}))
     bench.engine.refuse = ["nofile", "nofile"]
     bench.say("probe", HELLO)
-    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("log", bench.pod._gate.token.encode() + b"\n")
     bench.say("probe", LIMITS)
     states = bench.pod.prepare()
     assert bench.engine.specs[-1].limits.rlimits == {}
@@ -388,7 +388,7 @@ def test_a_build_that_ends_before_its_gate_tells_what_it_printed(bench: Bench) -
 def test_a_pod_whose_processes_the_probe_cannot_see_is_an_engine_error(bench: Bench) -> None:
     for body in (HELLO, {**LIMITS, "found": False}):
         bench.say("probe", body)
-    bench.say("log", bench.pod._token.encode() + b"\n")
+    bench.say("log", bench.pod._gate.token.encode() + b"\n")
     with pytest.raises(EngineError, match="cannot find the build's processes"):
         bench.pod.prepare()
 
@@ -617,9 +617,10 @@ def test_running_time_is_unknown_before_the_command_was_let_go(bench: Bench) -> 
 def test_leaving_a_pod_hangs_up_and_removes_both_containers(bench: Bench) -> None:
     bench.pod._build = bench.pod._probe = ""
     with pytest.raises(KeyboardInterrupt), bench.pod as pod:
-        line = pod._attach("c1", lambda _attachment: None)
+        line = Line()
+        pod._lines.read_probe(cast("Attachment", line))
         raise KeyboardInterrupt
-    assert cast("Any", line).closed
+    assert line.closed
     assert bench.engine.removed == ["c2", "c1"]
     probe, build = bench.engine.specs
     assert build.pid_namespace_of == "c1"

@@ -1,6 +1,8 @@
-"""The gate: what runs in a build container around the user's command. Pure."""
+"""The gate: what runs in a build container around the user's command. Pure but for a random mark."""
 
 from __future__ import annotations
+
+import secrets
 
 # Runs in the builder's own /bin/sh: the address-space limit that Docker has no word for, then wait for the word to go,
 # run the command with an empty stdin, and hold the container open until its last counters were read.
@@ -27,3 +29,28 @@ def shell_argv(*, address_space: int | None) -> tuple[str, ...]:
 
 def _ulimit(address_space: int | None) -> str:
     return f"ulimit -v {address_space // 1024} || exit 125" if address_space else ":"
+
+
+class GateMark:
+    """The mark by which a gate says that it was reached, and its place in the build's output."""
+
+    def __init__(self) -> None:
+        self.token = f"buildproof-gate-{secrets.token_hex(8)}"
+        self.is_reached = False
+        self._held_back = b""
+
+    def without(self, chunk: bytes) -> bytes:
+        """The part of the output that can be told now: all but the mark, which may come in two chunks."""
+        if self.is_reached:
+            return chunk
+        mark = self.token.encode() + b"\n"
+        before, found, after = (self._held_back + chunk).partition(mark)
+        self.is_reached = bool(found)
+        told = len(before) if found else max(0, len(before) - len(mark) + 1)
+        self._held_back = before[told:]
+        return before[:told] + after
+
+    def rest(self) -> bytes:
+        """What was held back at the end of the output."""
+        rest, self._held_back = self._held_back, b""
+        return rest

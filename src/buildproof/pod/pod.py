@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import queue
-import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,8 +21,9 @@ from buildproof.limits import LimitState
 from buildproof.logs import Log
 from buildproof.observation import Observation
 from buildproof.patience import patient
-from buildproof.pod.gate import gate_argv
+from buildproof.pod.gate import GateMark, gate_argv
 from buildproof.pod.heartbeat import Heartbeat
+from buildproof.pod.lines import Lines
 from buildproof.pod.outsiders import Outsiders, removal_told
 from buildproof.pod.probe import probe_spec, put_probe
 from buildproof.pod.spec import Ending, PodSpec
@@ -47,10 +45,7 @@ class Pod:
 
     def __init__(self, engine: Engine, spec: PodSpec, *, log: Log, timeline: Timeline) -> None:
         self._engine, self._spec, self._log, self._timeline = engine, spec, log, timeline
-        self._token = f"buildproof-gate-{secrets.token_hex(8)}"
-        # Bounded: a build that prints faster than its log is written has to wait, not to fill our memory.
-        self._messages: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=256)
-        self._open: list[Attachment] = []
+        self._lines, self._gate = Lines(), GateMark()
         self._began: float | None = None
         self._left: float | None = None
         self._stopwatch = Stopwatch(0.0)
@@ -64,8 +59,7 @@ class Pod:
         self._probe = self._build = ""
         self._probe_line: Attachment
         self._build_line: Attachment
-        self._gate_reached = self._build_gone = self._probe_gone = False
-        self._held_back = b""
+        self._build_gone = self._probe_gone = False
 
     def __enter__(self) -> Self:
         try:
@@ -93,7 +87,7 @@ class Pod:
         granted = {name: pair for name, pair in spec.limits.rlimits.items() if name not in self._refused}
         container = ContainerSpec(
             image=spec.image,
-            argv=gate_argv(spec.command, token=self._token, address_space=spec.limits.address_space),
+            argv=gate_argv(spec.command, token=self._gate.token, address_space=spec.limits.address_space),
             environment=spec.environment,
             labels=labels.of("build", build=spec.build_id),
             workdir=spec.workdir,
@@ -116,8 +110,7 @@ class Pod:
         self._is_ending, self._left = True, time.monotonic()
         if self._witness:
             self._witness.close()
-        for attachment in self._open:
-            attachment.close()
+        self._lines.close()
         for container in filter(None, (self._build, self._probe)):
             try:
                 self._engine.remove(container)
@@ -169,12 +162,13 @@ class Pod:
     def prepare(self) -> dict[str, LimitState]:
         """Start both containers, the build held at its gate, and read the limits back from the kernel."""
         mark = {labels.BUILD: self._spec.build_id}
-        self._witness = self._engine.witness(mark, lambda happening: self._messages.put(("engine", happening)))
-        self._probe_line = self._attach(self._probe, self._read_probe)
+        self._witness = self._engine.witness(mark, self._lines.hear)
+        self._probe_line = self._engine.attach(self._probe)
+        self._lines.read_probe(self._probe_line)
         self._engine.start(self._probe)
         self._expect(lambda: self.observation.hello is not None, patient(HELLO_S), "the probe did not report")
         self._start_build()
-        self._expect(lambda: self._gate_reached, patient(GATE_S), "the build container did not reach its gate")
+        self._expect(lambda: self._gate.is_reached, patient(GATE_S), "the build container did not reach its gate")
         self._tell_probe(do="watch", container=self._build, disk_limit=self._spec.limits.disk)
         self._tell_probe(do="limits")
         self._expect(
@@ -212,30 +206,8 @@ class Pod:
                 self._create_build()
             else:
                 self._build_line = attachment
-                self._read_in_background(attachment, self._read_build)
+                self._lines.read_build(attachment)
                 return
-
-    def _attach(self, container: str, reader: Callable[[Attachment], None]) -> Attachment:
-        attachment = self._engine.attach(container)
-        self._read_in_background(attachment, reader)
-        return attachment
-
-    def _read_in_background(self, attachment: Attachment, reader: Callable[[Attachment], None]) -> None:
-        self._open.append(attachment)
-        threading.Thread(target=reader, args=(attachment,), daemon=True).start()
-
-    def _read_probe(self, attachment: Attachment) -> None:
-        rest = b""
-        for chunk in attachment.chunks():
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self._messages.put(("probe", line))
-        self._messages.put(("probe-gone", rest))
-
-    def _read_build(self, attachment: Attachment) -> None:
-        for chunk in attachment.chunks():
-            self._messages.put(("log", chunk))
-        self._messages.put(("build-gone", None))
 
     def _tell_probe(self, **command: Any) -> None:
         self._probe_line.send(json.dumps(command).encode() + b"\n")
@@ -260,25 +232,23 @@ class Pod:
 
     def _next(self, deadline: float) -> str | None:
         """Take in one message; its kind, or None when none came until `deadline` (monotonic seconds)."""
-        try:
-            kind, body = self._messages.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
+        message = self._lines.take(deadline - time.monotonic())
+        self._stopwatch.look(time.monotonic())  # before the probe's word, which is judged by whether we ran
+        if message is None:
             return None
-        finally:
-            self._stopwatch.look(time.monotonic())  # before the probe's word, which is judged by whether we ran
+        kind, body = message
         if kind == "probe":
             self._take_event(body)
         elif kind == "log":
-            self._take_log(body)
+            self._log_what(self._gate.without(body))
         elif kind == "probe-gone":
             self._probe_gone = True
         elif kind == "build-gone":
             self._build_gone = True
-            self._log.write(self._held_back)
-            self._held_back = b""
+            self._log_what(self._gate.rest())
         elif kind == "engine":
             self._take_happening(body)
-        return str(kind)
+        return kind
 
     def _take_happening(self, happening: Happening | None) -> None:
         """What others did. EngineError when they removed a container of the pod, or when the engine went."""
@@ -305,15 +275,9 @@ class Pod:
         if event.get("at_s") is not None:
             self._stopwatch.beat(event["at_s"])
 
-    def _take_log(self, chunk: bytes) -> None:
-        if not self._gate_reached:
-            mark = self._token.encode() + b"\n"
-            before, found, after = (self._held_back + chunk).partition(mark)
-            self._gate_reached = bool(found)
-            keep = len(before) if found else max(0, len(before) - len(mark) + 1)  # the mark may come in two chunks
-            chunk, self._held_back = before[:keep] + after, before[keep:]
-        if chunk:
-            self._log.write(chunk)
+    def _log_what(self, output: bytes) -> None:
+        if output:
+            self._log.write(output)
 
     # -- the build ----------------------------------------------------------------------------------
 
@@ -410,7 +374,7 @@ class Pod:
                 return self._stop_at(Stop.DISK_LIMIT)
             if running_s >= limit_s:
                 return self._stop_at(Stop.TIME_LIMIT)
-            is_quiet = self._messages.empty() and not watch.is_catching_up(now)
+            is_quiet = self._lines.is_quiet and not watch.is_catching_up(now)
             if silent_s is not None and running_s - heard_s >= silent_s and is_quiet:
                 return self._stop_at(Stop.SILENT)
         return None
