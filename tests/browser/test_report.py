@@ -39,7 +39,7 @@ def opened(tab: Tab, page: Path) -> Iterator[Tab]:
 
 
 def test_the_page_says_what_became_of_all_and_lists_every_build(opened: Tab) -> None:
-    assert opened.text("h1") == "4 of 6 builds failed, 1 proved nothing"
+    assert opened.text("h1") == "4 of 6 builds failed, 1 proved nothing, 2 not run"
     assert sorted(ids(opened)) == sorted(build.id for build in RUN.builds)
     assert "failed" in opened.eval("document.title")
 
@@ -188,6 +188,21 @@ def test_nothing_is_wider_than_a_phone(opened: Tab, width: int) -> None:
         opened.eval(f"location.hash = '{build.id}'")
         opened.until(f"document.querySelector('#build h1')?.textContent === '{build.id}'")
         assert not opened.eval(wider), build.id
+
+
+def test_on_a_phone_what_is_told_of_a_build_has_one_left_edge_and_its_figures(opened: Tab) -> None:
+    opened.look(390, 800)
+    row = "document.querySelector('#builds tbody tr')"
+    left = f"(part) => {row}.querySelector(part).getBoundingClientRect().left"
+    assert len(set(opened.eval(f"['.outcome i', '.name a', '.bar svg'].map({left})"))) == 1
+    shown = opened.eval(f"[...{row}.cells].filter((cell) => cell.offsetParent).map((cell) => cell.innerText)")
+    assert [words for words in shown if words[:1].isdigit()] == ["4.95 MiB", "0:01"]
+
+
+def test_how_a_program_ended_and_how_it_was_started_are_two_words(opened: Tab) -> None:
+    opened.eval("location.hash = 'packer-windows'")
+    opened.until("document.querySelector('#build article .yes')")
+    assert " s wine " in opened.text("#build article .yes").replace("\n", " ")
 
 
 def test_ink_and_ground_change_with_the_colours_that_a_person_prefers(opened: Tab) -> None:

@@ -109,7 +109,8 @@ def test_a_build_that_a_killed_run_left_is_under_way() -> None:
     [
         ((GOOD, BAD), "1 of 2 builds failed"),
         ((GOOD,), "The build passed"),
-        ((GOOD, replace(GOOD, id="b"), WAITING), "All 2 builds passed"),
+        ((GOOD, replace(GOOD, id="b"), WAITING), "All 2 builds passed, 1 not run"),
+        ((BAD, WAITING, WAITING), "The build failed, 2 not run"),
         ((BAD,), "The build failed"),
         ((LOST,), "The build proved nothing"),
         ((LOST, GOOD), "1 of 2 builds proved nothing"),

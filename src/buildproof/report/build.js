@@ -111,7 +111,7 @@ function artifact({ path, size: bytes, sha256, kind, checks, passed, idle, start
   const quiet = [...of("pass"), ...of("not-applicable")];
   return h("article", {}, h("h3", {}, path), h("p", { class: "sub" }, `${bytes} · ${kind}`, sha256 ? [" · SHA-256 ", h("code", {}, sha256)] : ""),
     h("ul", { class: "checks" }, [...of("fail"), ...of("warning")].map(line)),
-    started ? h("p", { class: started.ok ? "yes" : "no" }, started.how, h("small", {}, `${started.command} in ${started.image}`)) : null,
+    started ? h("p", { class: started.ok ? "yes" : "no" }, started.how, " ", h("small", {}, `${started.command} in ${started.image}`)) : null,
     started?.stdout ? h("pre", {}, started.stdout) : null,
     quiet.length ? h("details", {}, h("summary", {}, sound), h("ul", { class: "checks" }, quiet.map(line))) : h("p", { class: "sub" }, sound));
 }

@@ -110,6 +110,11 @@ def tallies_of(rows: Sequence[Row]) -> list[tuple[str, str, int]]:
 def title_of(rows: Sequence[Row]) -> str:
     """What became of all builds, in one sentence."""
     families = [row.family for row in rows if row.family != _PLANNED]
+    left = sum(row.outcome == NOT_RUN for row in rows)
+    return _ended(families) + (f", {left} not run" if families and left else "")
+
+
+def _ended(families: list[str]) -> str:
     failed = sum(family in {Family.PROJECT, Family.RESOURCE} for family in families)
     unproved = sum(family in {Family.INFRASTRUCTURE, Family.MEASUREMENT} for family in families)
     if not families:
