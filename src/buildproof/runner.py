@@ -45,6 +45,7 @@ from buildproof.verdict.rules_trust import limits_unmet
 
 SIGN_OF_LIFE_S = 30.0
 _LONG_PHASES = (Phase.FETCH, Phase.BUILD)
+_FETCH_LOG, _BUILD_LOG = "fetch.log", "build.log"
 
 
 @dataclass(frozen=True)
@@ -149,11 +150,13 @@ class _Job:
             if ran_s is None and self._best_try:  # what an earlier one saw says more than this one, which never ran
                 evidence, ran = self._best_try
                 self._record = replace(self._record, log=ran.log, timeline=ran.timeline)
+            elif self._record.phase is Phase.FETCH:
+                self._record = replace(self._record, log=self._folder.relative(self._home / _FETCH_LOG))
             self._finish(evidence, follows)
             return True
         number = len(self._record.attempts) + 1
         kept = self._folder.set_aside(self._build.id, f"attempt-{number}")
-        log, timeline = kept.get("build.log") or kept.get("fetch.log"), kept.get("timeline.jsonl")
+        log, timeline = kept.get(_BUILD_LOG) or kept.get(_FETCH_LOG), kept.get("timeline.jsonl")
         attempt = replace(follows, log=log, timeline=timeline)
         if ran_s is not None:
             self._best_try = evidence, attempt
@@ -181,7 +184,7 @@ class _Job:
             spec = replace(spec, image=heir.image, heir_of=heir.container)
         with (
             self._promised(),
-            contextlib.closing(Log.create(self._home / "build.log")) as log,
+            contextlib.closing(Log.create(self._home / _BUILD_LOG)) as log,
             Pod(self._engine, spec, log=log, timeline=Timeline(io.StringIO())) as pod,
         ):
             for name, state in pod.prepare().items():
@@ -256,7 +259,7 @@ class _Job:
         )
         volumes: dict[str, tuple[str, bool]] = {}
         if manifest.fetch:
-            with self._phase(Phase.FETCH), contextlib.closing(Log.create(self._home / "fetch.log")) as log:
+            with self._phase(Phase.FETCH), contextlib.closing(Log.create(self._home / _FETCH_LOG)) as log:
                 name = self._fetcher.volume(build, manifest.fetch, image=image, tree=tree, log=log)
             volumes[name] = (str(CACHE_VOLUME), False)
         spec = PodSpec(
@@ -290,7 +293,7 @@ class _Job:
                 self._record = replace(self._record, promised=(*earlier, over))
 
     def _in_pod(self, spec: PodSpec, tree: SourceTree) -> Evidence:
-        log_path, timeline_path = self._home / "build.log", self._home / "timeline.jsonl"
+        log_path, timeline_path = self._home / _BUILD_LOG, self._home / "timeline.jsonl"
         self._record = replace(
             self._record, log=self._folder.relative(log_path), timeline=self._folder.relative(timeline_path)
         )

@@ -1,8 +1,8 @@
 """A small server for fetches: it answers each request with the next of the words that it was given.
 
 `python3 answers.py ADDRESS PORT WORD...`: `reset` breaks the connection, `cut` breaks it in the midst of the answer,
-`missing` says 404, `busy` says 503, `wait` says nothing while the client stays, `ok` serves the bytes `served`.
-The last word stays. It prints a line for each request.
+`missing` says 404, `busy` says 503, `wait` says nothing while the client stays, `ok` serves the bytes `served`, a path
+the file there. The last word stays. It prints a line for each request.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close(2) sends RST, socket(7)
 _WORDS = sys.argv[3:]
@@ -30,10 +31,11 @@ class _Handler(BaseHTTPRequestHandler):
             case "wait":
                 self.connection.recv(1)
             case _:
+                body = Path(word).read_bytes() if word.startswith("/") else _BODY
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(_BODY) + (100 if word == "cut" else 0)))
+                self.send_header("Content-Length", str(len(body) + (100 if word == "cut" else 0)))
                 self.end_headers()
-                self.wfile.write(_BODY)
+                self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
         pass

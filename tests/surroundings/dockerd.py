@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 STARTS_IN_S = 120.0
 BRIDGE = "172.31.250.1"  # of the network that nobody else sees
@@ -69,9 +70,9 @@ class Dockerd:
         return done.stdout
 
     @contextlib.contextmanager
-    def background(self, *command: str) -> Iterator[None]:
+    def background(self, *command: str, stdout: IO[bytes] | None = None) -> Iterator[None]:
         """A command in the engine's namespaces while the context lasts."""
-        with subprocess.Popen(self._inside(*command)) as process:
+        with subprocess.Popen(self._inside(*command), stdout=stdout) as process:
             try:
                 yield
             finally:
@@ -86,6 +87,7 @@ class Dockerd:
             f"--data-root={self.data}", f"--exec-root={self.folder / 'exec'}",
             f"--pidfile={self.folder / 'pid'}", f"--host={self.host}", f"--bip={BRIDGE}/24", "--iptables=false",
             "--ip-forward=false", "--ip-masq=false", "--userland-proxy=false",
+            "--exec-opt=native.cgroupdriver=cgroupfs",  # systemd would be told process ids of another namespace
         ]  # fmt: skip
         (self.folder / "pid").unlink(missing_ok=True)  # its own of the last time, should it have been killed
         with log.open("ab") as out:

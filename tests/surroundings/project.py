@@ -31,6 +31,7 @@ _MANIFEST = """\
 [project]
 name = "app"
 compose = "compose.yml"
+{source}
 {fetch}
 [[build]]
 builder = "box"
@@ -49,13 +50,14 @@ def project(
     time_limit: str = "2m",
     image: str = "buildproof/probe",
     build: str = "",
+    source: str = "",
 ) -> Path:
     """Write the project; where its manifest is."""
     folder.mkdir(parents=True, exist_ok=True)
     fetching = f"\n[fetch]\ncommand = '''{fetch}'''\ntime-limit = \"2m\"\n" if fetch else ""
     (folder / "compose.yml").write_text(_COMPOSE.format(image=image, build=build))
     manifest = folder / "buildproof.toml"
-    manifest.write_text(_MANIFEST.format(fetch=fetching, command=command, time_limit=time_limit))
+    manifest.write_text(_MANIFEST.format(source=source, fetch=fetching, command=command, time_limit=time_limit))
     return manifest
 
 

@@ -121,6 +121,7 @@ def test_a_disk_that_fills_under_the_record_loses_neither_verdict_nor_the_old_re
     assert old["builds"][0]["phase"] == "build"
 
 
+@pytest.mark.quick
 def test_a_run_does_not_begin_on_a_disk_that_is_full(own: Dockerd, tmp_path: Path, small_disk: Path) -> None:
     fill(small_disk)
     code, said = Harness.start(small_disk, project(tmp_path / "project", OUTPUT)).end()

@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 import requests
 
-from buildproof.errors import ExitCode, FetchError, InputError, Place
+from buildproof.errors import ExitCode, FetchError, InputError, Place, Trouble
 from buildproof.manifest import Archive, Crate
 from buildproof.sources.download import archive_of
 
@@ -37,7 +37,9 @@ class Answer:
 
     def raise_for_status(self) -> None:
         if self._status != 200:
-            raise requests.HTTPError(f"{self._status} Client Error")
+            answer = requests.Response()
+            answer.status_code = self._status
+            raise requests.HTTPError(f"{self._status} Client Error", response=answer)
 
     def iter_content(self, _size: int) -> Iterator[bytes]:
         yield self._body[:100]
@@ -118,21 +120,26 @@ def test_a_kept_file_that_was_damaged_is_downloaded_again(web: Web, cache: Path)
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "said", "trouble"),
     [
-        (Answer(BODY, status=404), "cannot download https://static.crates.io/crates/tool/1.2.3/download: 404"),
-        (Answer(BODY, broken_off=True), "connection reset"),
-        (requests.ConnectionError("no route"), "no route"),
-        (requests.Timeout("too slow"), "too slow"),
+        (Answer(BODY, status=404), "cannot download https://static.crates.io/crates/tool/1.2.3/download: 404", "fetch"),
+        (Answer(BODY, status=503), "503", "network"),
+        (Answer(BODY, status=429), "429", "network"),
+        (Answer(BODY, broken_off=True), "connection reset", "network"),
+        (requests.ConnectionError("no route"), "no route", "network"),
+        (requests.Timeout("too slow"), "too slow", "network"),
+        (requests.exceptions.SSLError("EOF occurred in violation of protocol"), "EOF occurred", "network"),
+        (requests.exceptions.InvalidURL("no host"), "no host", "fetch"),
     ],
 )
 def test_a_failed_download_is_infrastructure_and_leaves_nothing(
-    web: Web, cache: Path, answer: Answer | Exception, said: str
+    web: Web, cache: Path, answer: Answer | Exception, said: str, trouble: str
 ) -> None:
     web.answer = answer
     with pytest.raises(FetchError, match=r"^buildproof\.toml:3:1: cannot download") as error:
         fetched(CRATE)
     assert said in str(error.value)
+    assert error.value.trouble is {"network": Trouble.NETWORK, "fetch": Trouble.FETCH}[trouble]
     assert error.value.exit_code is ExitCode.INFRASTRUCTURE
     assert list(cache.iterdir()) == []
 
@@ -141,6 +148,7 @@ def test_a_certificate_that_is_not_trusted_says_how_to_name_the_bundle(web: Web)
     web.answer = requests.exceptions.SSLError("self-signed certificate")
     with pytest.raises(FetchError) as error:
         fetched(CRATE)
+    assert error.value.trouble is Trouble.FETCH
     assert "answers with a certificate that is not trusted: self-signed" in error.value.what
     assert "--ca-bundle PATH or BUILDPROOF_CA_BUNDLE" in str(error.value.next_step)
 

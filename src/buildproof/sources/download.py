@@ -9,13 +9,19 @@ from pathlib import Path
 
 import requests
 
-from buildproof.errors import FetchError, InputError, Place
+from buildproof.errors import FetchError, InputError, Place, Trouble
 from buildproof.layout import downloads
 from buildproof.manifest import Archive, Crate
 from buildproof.ownership import scratch_prefix
 
 _CRATES = "https://static.crates.io/crates/{name}/{version}/download"
 _TIMEOUT_S = (20, 60)  # to connect, and between two packets
+_LATER = frozenset({429, 500, 502, 503, 504})  # as for fetch commands, log_patterns.py: RFC 9110 15.6, RFC 6585 4
+_NO_ANSWER = (
+    requests.exceptions.ConnectionError,
+    requests.exceptions.Timeout,
+    requests.exceptions.ChunkedEncodingError,  # also of a body that is shorter than it said
+)
 
 
 def sha256_of(path: Path) -> str:
@@ -55,13 +61,23 @@ def _download(address: str, to: Path, ca_bundle: Path | None, where: Place) -> N
             for chunk in answer.iter_content(1 << 20):
                 file.write(chunk)
     except requests.exceptions.SSLError as error:
+        if "certificate" not in str(error).lower():  # the connection broke under its handshake
+            raise FetchError(f"cannot download {address}: {error}", where=where, trouble=Trouble.NETWORK) from error
         raise FetchError(
             f"{address} answers with a certificate that is not trusted: {error}",
             where=where,
             next_step="name your network's CA bundle: --ca-bundle PATH or BUILDPROOF_CA_BUNDLE",
         ) from error
     except requests.exceptions.RequestException as error:
-        raise FetchError(f"cannot download {address}: {error}", where=where) from error
+        trouble = Trouble.NETWORK if _may_pass(error) else None
+        raise FetchError(f"cannot download {address}: {error}", where=where, trouble=trouble) from error
+
+
+def _may_pass(error: requests.exceptions.RequestException) -> bool:
+    """Whether the next try may have another answer: none came, it broke off, or it was "later"."""
+    if isinstance(error, requests.exceptions.HTTPError):
+        return error.response is not None and error.response.status_code in _LATER
+    return isinstance(error, _NO_ANSWER)
 
 
 def _verified(path: Path, sha256: str, where: Place, name: str) -> Path:
