@@ -11,6 +11,7 @@ import pytest
 
 from buildproof.errors import BuildproofError, ExitCode
 from buildproof.hostile import harmless
+from buildproof.plugin_matrix import stood
 
 if TYPE_CHECKING:  # what a run needs, collecting does not pay for
     from buildproof.baseline import Comparison, History, Threshold
@@ -56,11 +57,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_GATE] = BaselineGate(config)
     except BuildproofError as error:
         raise pytest.UsageError(str(error)) from None
-
-
-def stood(config: pytest.Config) -> Path:
-    """Where the person stood, from where paths of options are meant: `./verify` tells."""
-    return Path(os.environ.get("BUILDPROOF_INVOKED_FROM") or config.invocation_params.dir)
 
 
 def _is_compared(config: pytest.Config) -> bool:

@@ -20,7 +20,7 @@ ROWS = (
     ("plugin", "suite", "cli"),
     ("cli_run", "cli_shell"),
     ("proof", "summary", "calibration", "plugin_baseline", "plugin_ci", "plugin_live", "cli_list"),
-    ("shell",),
+    ("plugin_matrix", "shell"),
     ("session",),
     ("killed",),
     ("runner",),

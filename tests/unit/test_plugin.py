@@ -254,8 +254,9 @@ def test_a_wrong_checksum_names_both_and_the_line(project: Project) -> None:
     assert hashlib.sha256(b"not what was promised").hexdigest() in ran.said
 
 
-def test_a_ca_bundle_that_is_not_there_is_said(project: Project) -> None:
-    ran = project.run("--ca-bundle", "missing.pem")
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "1")])
+def test_a_ca_bundle_that_is_not_there_is_said(project: Project, workers: tuple[str, ...]) -> None:
+    ran = project.run("--ca-bundle", "missing.pem", *workers)
     assert ran.exit_code == 4, ran.said
     assert "missing.pem" in ran.said
 
