@@ -18,6 +18,7 @@ from buildproof.logs import Log
 from buildproof.observation import Observation
 from buildproof.ownership import here
 from buildproof.record import BuildRecord, Phase, RunRecord
+from buildproof.report import leave
 from buildproof.runfolder import RunFolder
 from buildproof.timeline import events
 from buildproof.units import duration
@@ -28,7 +29,7 @@ _CHUNK = 1 << 20
 
 
 def close_killed(state: Path, say: Callable[[str], None]) -> None:
-    """Close the record of each run below `state` that was killed; one that had not written its first is removed."""
+    """Close and draw the record of each run below `state` that was killed; one that had not written its first is removed."""
     if not any(state.glob("*/.owner")):
         return
     with FileLock(state / _LOCK):
@@ -51,7 +52,8 @@ def _close(folder: RunFolder, why: str, say: Callable[[str], None]) -> None:
     except InputError as error:
         say(f"a run that was killed left a record that cannot be closed: {error}")
         return
-    say(f"run {folder.id} was killed; its record says so now: {folder.path / 'record.json'}")
+    page = leave(folder.path)
+    say(f"run {folder.id} was killed; its record says so now: {folder.path / 'record.json'}; {page}")
 
 
 def _closed(record: RunRecord, folder: RunFolder, why: str) -> RunRecord:

@@ -104,14 +104,18 @@ def test_the_record_of_a_killed_run_says_so_and_keeps_what_was_known(folder: Run
     assert at_work.last_lines[-1] == "half a li"
     assert at_work.findings
     assert at_work.ended.accounting
-    assert said == [f"run {folder.id} was killed; its record says so now: {folder.path}/record.json"]
+    assert said == [
+        f"run {folder.id} was killed; its record says so now: {folder.path}/record.json; "
+        f"report: {folder.path}/report.html"
+    ]
+    assert "The harness was killed" in (folder.path / "report.html").read_text(encoding="utf-8")
 
 
-def test_nothing_but_the_record_and_what_it_names_is_left(folder: RunFolder) -> None:
+def test_nothing_but_the_record_its_page_and_what_it_names_is_left(folder: RunFolder) -> None:
     closed(folder)
     names = {path.relative_to(folder.path.parent).as_posix() for path in folder.path.parent.rglob("*")}
     assert names - {".gitignore", ".killed.lock", "last"} == {
-        folder.id, f"{folder.id}/record.json",
+        folder.id, f"{folder.id}/record.json", f"{folder.id}/report.html",
         f"{folder.id}/at-work", f"{folder.id}/at-work/build.log", f"{folder.id}/at-work/timeline.jsonl",
     }  # fmt: skip
 
