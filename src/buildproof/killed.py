@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 
 
 def close_killed(state: Path, say: Callable[[str], None]) -> None:
-    """Close and draw the record of each run below `state` that was killed; one that had not written its first is removed."""
+    """Close and draw the record of each run below `state` that was killed; one without a record is removed."""
     if not any(state.glob("*/.owner")):
         return
     with FileLock(state / _LOCK):

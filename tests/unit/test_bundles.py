@@ -75,6 +75,8 @@ def test_a_member_that_would_leave_the_folder_is_refused(name: str, evil: str, t
     package, *inside = judge(tmp_path / name)
     assert failing(package) == ["bundle-safe"], messages(package)
     assert len(inside) == 1
+    PACKERS[name](tmp_path / name, {evil: minimal_elf()})
+    assert failing(judge(tmp_path / name)[0]) == ["bundle-safe"]
 
 
 def test_links_out_of_the_folder_and_devices_are_refused(tmp_path: Path) -> None:
