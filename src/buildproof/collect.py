@@ -6,6 +6,7 @@ of it is read than was found. Names come from that list alone: what an archive s
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -131,7 +132,8 @@ def _take(pod: Pod, found: Found, folder: Path) -> Collected:
     if chunks is None:
         return Collected(found.name, None, f"{found.name} is not what was found: the engine does not find it")
     try:
-        return Collected(found.name, _unpack(_Stream(chunks, found.size + _OVERHEAD), found, folder))
+        with contextlib.closing(chunks):
+            return Collected(found.name, _unpack(_Stream(chunks, found.size + _OVERHEAD), found, folder))
     except _RefusedError as error:
         return Collected(found.name, None, f"{found.name} is not what was found: {error}")
     except tarfile.TarError as error:
@@ -143,7 +145,10 @@ def _take(pod: Pod, found: Found, folder: Path) -> Collected:
 
 
 def _unpack(stream: _Stream, found: Found, folder: Path) -> Path:
-    """Write the one file of an archive: never through a link, never over another, with a mode of our own."""
+    """Write the one file of an archive: never through a link, never over another, with a mode of our own.
+
+    One that cannot be written whole is not kept: a disk that it filled has to have room for the record.
+    """
     target = folder.joinpath(*PurePosixPath(found.name).parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=stream, mode="r|") as tar:
@@ -151,9 +156,14 @@ def _unpack(stream: _Stream, found: Found, folder: Path) -> Path:
         if member is None or not member.isreg() or member.issparse() or member.size != found.size:
             raise _RefusedError("the archive does not hold one plain file of that size")
         content = tar.extractfile(member)
-        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as out:
-            while content and (data := content.read(_COPY_BYTES)):
-                out.write(data)
-            os.fchmod(out.fileno(), 0o755)
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as out:
+                while content and (data := content.read(_COPY_BYTES)):
+                    out.write(data)
+                os.fchmod(out.fileno(), 0o755)
+        except BaseException:
+            target.unlink()
+            raise
     stream.drain()
     return target

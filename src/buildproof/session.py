@@ -17,12 +17,12 @@ from buildproof.budget.allowance import Asked
 from buildproof.budget.promises import Promises
 from buildproof.doctor import diagnose, memory_available
 from buildproof.engine import Engine
-from buildproof.errors import EngineError
+from buildproof.errors import EngineError, FetchError, Trouble
 from buildproof.evidence import Grade
 from buildproof.images import PROBE_IMAGE, Images, sweep_layers
 from buildproof.killed import close_killed
 from buildproof.leftovers import sweep, sweep_run, sweep_scratch
-from buildproof.manifest import Manifest
+from buildproof.manifest import Manifest, Project
 from buildproof.ownership import Keep
 from buildproof.plan import Build
 from buildproof.preflight import Finding, stop_if_untrustworthy
@@ -99,7 +99,7 @@ class Session:
         stop_if_untrustworthy(diagnose(self.engine, None, limits))
         manifests: dict[Path, Manifest] = {build.manifest.path: build.manifest for build in builds}
         for manifest in manifests.values():
-            open_source(manifest.project.source, ca_bundle=self._ca_bundle, where=manifest.project.source_place)
+            self._try_source(manifest.project)
         probe = self.images.named(PROBE_IMAGE)
         self.findings = diagnose(self.engine, probe.reference, limits)
         stop_if_untrustworthy(self.findings)
@@ -110,6 +110,15 @@ class Session:
             if build.starts and build.builder.starts_in:
                 self.images.named(build.builder.starts_in)
         sweep_layers(self.engine)
+
+    def _try_source(self, project: Project) -> None:
+        """Whether a source can be had is found out now; where only the network failed, its builds try again."""
+        try:
+            open_source(project.source, ca_bundle=self._ca_bundle, where=project.source_place)
+        except FetchError as error:
+            if error.trouble is not Trouble.NETWORK:
+                raise
+            self._say(f"{error.what}; the builds of {project.name} will try again")
 
     def outcome(self, build: Build) -> BuildRecord:
         """The record of a build, which is run now unless it was before: in this process or in another worker."""

@@ -2,12 +2,15 @@
 
 `python3 answers.py ADDRESS PORT WORD...`: `reset` breaks the connection, `cut` breaks it in the midst of the answer,
 `missing` says 404, `busy` says 503, `wait` says nothing while the client stays, `ok` serves the bytes `served`, a path
-the file there. The last word stays. It prints a line for each request.
+the file there. The last word stays. It prints a line for each request. With a PEM file named by `CERTIFICATE` it speaks
+TLS.
 """
 
 from __future__ import annotations
 
+import os
 import socket
+import ssl
 import struct
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,4 +45,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), _Handler).serve_forever()
+    server = ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), _Handler)
+    if certificate := os.environ.get("CERTIFICATE"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.serve_forever()

@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 STARTS_IN_S = 120.0
@@ -70,9 +71,12 @@ class Dockerd:
         return done.stdout
 
     @contextlib.contextmanager
-    def background(self, *command: str, stdout: IO[bytes] | None = None) -> Iterator[None]:
+    def background(
+        self, *command: str, stdout: IO[bytes] | None = None, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> Iterator[None]:
         """A command in the engine's namespaces while the context lasts."""
-        with subprocess.Popen(self._inside(*command), stdout=stdout) as process:
+        env = {**os.environ, **environment}
+        with subprocess.Popen(self._inside(*command), stdout=stdout, env=env) as process:
             try:
                 yield
             finally:
@@ -147,7 +151,7 @@ class Dockerd:
 
 def missing() -> str | None:
     """Why no such engine can be started here; None when it can."""
-    lacking = [program for program in (*_PROGRAMS, "setpriv", "ip") if shutil.which(program) is None]
+    lacking = [program for program in (*_PROGRAMS, "setpriv", "ip", "openssl") if shutil.which(program) is None]
     if lacking:
         return f"{', '.join(lacking)} is not installed here"
     return None if os.geteuid() == 0 else "it takes root to start an engine"

@@ -51,10 +51,11 @@ def project(
     image: str = "buildproof/probe",
     build: str = "",
     source: str = "",
+    fetch_limit: str = "2m",
 ) -> Path:
     """Write the project; where its manifest is."""
     folder.mkdir(parents=True, exist_ok=True)
-    fetching = f"\n[fetch]\ncommand = '''{fetch}'''\ntime-limit = \"2m\"\n" if fetch else ""
+    fetching = f"\n[fetch]\ncommand = '''{fetch}'''\ntime-limit = \"{fetch_limit}\"\n" if fetch else ""
     (folder / "compose.yml").write_text(_COMPOSE.format(image=image, build=build))
     manifest = folder / "buildproof.toml"
     manifest.write_text(_MANIFEST.format(source=source, fetch=fetching, command=command, time_limit=time_limit))
@@ -64,12 +65,12 @@ def project(
 class Run:
     """One build on one engine, under way in a thread of its own."""
 
-    def __init__(self, engine: Engine, manifest: Path, root: Path) -> None:
+    def __init__(self, engine: Engine, manifest: Path, root: Path, *, ca_bundle: Path | None = None) -> None:
         self.build: Build
         (self.build,) = load((manifest,))
         self.engine, self.folder = engine, RunFolder.reserve(root)
         self.said: list[str] = []
-        self._session = Session(self.folder, ca_bundle=None, say=self.said.append, engine=engine)
+        self._session = Session(self.folder, ca_bundle=ca_bundle, say=self.said.append, engine=engine)
         self._session.prepare((self.build,))
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)

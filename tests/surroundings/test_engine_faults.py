@@ -87,6 +87,27 @@ def test_a_build_under_which_the_engine_restarts_is_run_again_once(
     assert any("try 1 failed" in line for line in run.said)
 
 
+def test_a_build_under_which_the_engine_restarts_again_and_again_is_not_run_a_third_time(
+    own: Dockerd, start: Callable[..., Run]
+) -> None:
+    run = start()
+    run.begin()
+    run.until_log("begun")
+    crash(own, run)
+    run.until_said("try 1 failed")
+    run.until_log("begun")
+    crash(own, run)
+    record = run.end()
+    verdict = verdict_of(record)
+    assert (verdict.outcome, verdict.cause) == (Outcome.ENGINE_ERROR, "engine-unreachable")
+    assert verdict.summary.endswith("It was tried 2 times.")
+    assert [attempt.trouble for attempt in record.attempts] == ["engine-unreachable"]
+    assert_kept(run, record)
+    assert record.log is not None
+    assert (run.folder.path / record.log).read_text() == "begun\n"
+    assert_nobody_is_blamed(record)
+
+
 def test_an_engine_that_does_not_come_back_ends_the_build_and_nothing_that_was_seen_is_lost(
     own: Dockerd, start: Callable[..., Run]
 ) -> None:

@@ -14,7 +14,7 @@ from tests.surroundings.project import OUTPUT, Run, project
 from tests.surroundings.uplink import BRIDGE, UPLINK, Uplink
 
 from buildproof import labels
-from buildproof.engine import Engine, Kind
+from buildproof.engine import Engine
 from buildproof.record import Attempt, BuildRecord
 from buildproof.verdict import Outcome, Verdict
 from buildproof.verdict.claims import Answer, Claim, decide
@@ -121,5 +121,4 @@ def test_a_network_that_stays_away_is_told_with_how_often_it_was_tried(
     answers = {claim: decide(claim, record.case()).answer for claim in Claim}
     assert {claim for claim, answer in answers.items() if answer is Answer.BROKEN} == {Claim.MEASURED}
     assert uplink.asked_for == ["first", "second"]
-    left = engine.things(labels.OURS)
-    assert not [thing for thing in left if thing.kind in {Kind.CONTAINER, Kind.VOLUME}]
+    assert engine.things(f"{labels.RUN}={run.folder.id}") == []

@@ -130,6 +130,17 @@ def test_a_run_does_not_begin_on_a_disk_that_is_full(own: Dockerd, tmp_path: Pat
     assert "Traceback" not in said
 
 
+def test_an_output_for_which_the_disk_has_no_room_is_told_so(own: Dockerd, tmp_path: Path, small_disk: Path) -> None:
+    manifest = project(tmp_path / "project", f"{OUTPUT}; head -c 4000000 /dev/zero >> app")
+    harness = Harness.start(small_disk, manifest)
+    code, said = harness.end()
+    assert code == ExitCode.INFRASTRUCTURE, said
+    verdict = verdict_of(harness.record().build("app-box"))
+    assert (verdict.outcome, verdict.cause) == (Outcome.HOST_NO_SPACE, "own-disk-full")
+    assert "No space left on device" in verdict.summary
+    assert "Traceback" not in said
+
+
 # -- stopped and paused ----------------------------------------------------------------------------------------------
 
 SLEEPY = f"echo begun; sleep 6; {OUTPUT}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import cast
 
@@ -43,16 +44,22 @@ class Container:
         self._archives = archives
         self.asked: list[str] = []
         self.read = 0
+        self.open: set[str] = set()
 
-    def get(self, path: str) -> Iterator[bytes] | None:
+    def get(self, path: str) -> Generator[bytes] | None:
         self.asked.append(path.removeprefix("/buildproof/src/"))
         data = self._archives.get(self.asked[-1])
         return None if data is None else self._chunks(data)
 
-    def _chunks(self, data: bytes) -> Iterator[bytes]:
-        for start in range(0, len(data), 777):
-            self.read += len(data[start : start + 777])
-            yield data[start : start + 777]
+    def _chunks(self, data: bytes) -> Generator[bytes]:
+        path = self.asked[-1]
+        self.open.add(path)
+        try:
+            for start in range(0, len(data), 777):
+                self.read += len(data[start : start + 777])
+                yield data[start : start + 777]
+        finally:
+            self.open.remove(path)
 
 
 def file(name: str, size: int | None = None) -> Found:
@@ -263,6 +270,25 @@ def test_nothing_is_written_over_or_through_what_is_there(tmp_path: Path) -> Non
     (output,) = collected(Container(app=archive(member("app"))), folder, file("app"))
     assert output == Collected("app", None, "app cannot be written here: File exists")
     assert outside.read_text() == "mine"
+
+
+def test_a_file_for_which_there_is_no_room_is_not_kept_by_half_and_the_engine_need_not_go_on(tmp_path: Path) -> None:
+    data = bytes(500_000)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = member("app")
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+    container = Container(app=buffer.getvalue())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            collect(cast("Pod", container), {"app": Listing((file("app", len(data)),))}, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+    assert container.open == set()
 
 
 def test_a_name_that_is_too_long_here_is_reported(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -319,8 +319,11 @@ class Engine:
         with told_as(f"copy into container {container[:12]}:{folder}"):
             self._api.put_archive(container, folder, tar)
 
-    def get(self, container: str, path: str) -> Iterator[bytes] | None:
-        """A path of a container as a tar stream, or None when there is nothing at that path."""
+    def get(self, container: str, path: str) -> Generator[bytes] | None:
+        """A path of a container as a tar stream, or None when there is nothing at that path.
+
+        A stream that is not read to its end has to be closed: the engine removes no container that it still sends from.
+        """
         with told_as(f"copy {path} out of container {container[:12]}"):
             try:
                 stream, _stat = self._api.get_archive(container, path)
@@ -329,7 +332,7 @@ class Engine:
         return self._guarded(stream, path)
 
     @staticmethod
-    def _guarded(stream: Iterable[bytes], path: str) -> Iterator[bytes]:
+    def _guarded(stream: Iterable[bytes], path: str) -> Generator[bytes]:
         with told_as(f"copy {path} out of a container"):
             yield from stream
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from types import TracebackType
 from typing import IO, Any, Self
@@ -142,8 +142,8 @@ class Pod:
         """Unpack a tar into the build container, which waits at its gate after `prepare`."""
         self._engine.put(self._build, folder, tar)
 
-    def get(self, path: str) -> Iterator[bytes] | None:
-        """A path of the ended build container as a tar stream; None when nothing is there."""
+    def get(self, path: str) -> Generator[bytes] | None:
+        """A path of the ended build container as a tar stream, to be closed; None when nothing is there."""
         return self._engine.get(self._build, path)
 
     def hold(self, is_over: Callable[[], bool]) -> None:
