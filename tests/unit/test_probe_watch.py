@@ -73,11 +73,11 @@ class FakeCgroup:
         return [{"path": "/docker", "limit": 2048 * MIB, "limit_hits": self.hits_above}]
 
 
-class FakeCensus:
+class FakeCensus(Census):
     """Gate and command, and whom the test adds."""
 
     def __init__(self) -> None:
-        self.alive: dict[int, Seen] = {}
+        super().__init__(Path("/nowhere"))
         self.add(GATE, 1, "sh")
         self.add(51, GATE, "sh")
         self.measured = self.noted = 0
@@ -94,16 +94,9 @@ class FakeCensus:
     def top(self) -> list[Seen]:
         return sorted(self.alive.values(), key=lambda seen: seen.peak_rss, reverse=True)
 
-    def note_mappings(self, is_noted: Callable[[str], bool], *, of_all: bool) -> None:
+    def note_mappings(self, is_noted: Callable[[str], bool], *, of_all: bool = True) -> None:
         assert is_noted("/work/a.rlib")
         self.noted += of_all
-
-    def ended(self, pid: int, comm: str) -> Seen | None:
-        seen = self.met(pid)
-        return seen if seen and seen.comm == comm else None
-
-    def met(self, pid: int) -> Seen | None:
-        return self.alive.get(pid)
 
 
 class FakeSpace:
@@ -499,6 +492,13 @@ def test_the_build_is_over_when_the_gate_is_gone(bench: Bench) -> None:
     bench.tick()
     final = bench.told("state")[-1]
     assert (final["final"], final["command"]) == (True, None)
+
+
+def test_who_is_on_its_way_out_when_the_build_is_over_is_not_left_over(bench: Bench) -> None:
+    bench.census.add(60, 51, "cc")
+    bench.census.add(70, 1, "sccache")
+    bench.tick(0.1, record(60, 51), record(51, GATE))
+    assert [seen["pid"] for seen in bench.told("state")[-1]["leftover"]] == [70]
 
 
 def test_leftovers_are_told_only_at_the_end(bench: Bench) -> None:

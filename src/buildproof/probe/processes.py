@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +150,7 @@ class Census:
         self._fresh: set[int] = set()
         self._gone: dict[int, Seen] = {}  # ended since: their accounting records may be read after the scan
         self._top: dict[tuple[int, str], Seen] = {}
+        self._over: deque[int] = deque(maxlen=self.REMEMBERED)
 
     def _pids(self) -> list[int]:
         return [int(name) for name in os.listdir(self._proc) if name.isdigit() and name != "1"]  # noqa: PTH208 (hot path)
@@ -214,6 +216,18 @@ class Census:
         self._top[seen.pid, seen.comm] = seen
         if len(self._top) > 4 * self.TOP:
             self._top = {(s.pid, s.comm): s for s in self.top()}
+
+    def note_end(self, pid: int) -> None:
+        """Its end was read: should it be met once more it is on its way out.
+
+        do_exit() of the kernel writes the accounting record before exit_notify() makes a zombie of the process, and on
+        a busy machine it may wait for a CPU in between.
+        """
+        self._over.append(pid)
+
+    def left(self) -> list[Seen]:
+        """Who is alive and has not ended."""
+        return [seen for seen in self.alive.values() if not seen.is_over and seen.pid not in self._over]
 
     def top(self) -> list[Seen]:
         """The largest processes of the whole run, largest first."""

@@ -201,6 +201,7 @@ class Watch:
                     self._space.sample(at_s, thorough=True)
                 self._read_counters()
             self._ends.take(record, seen, at_s, cut_files)
+            self._census.note_end(record.pid)
             if record.ppid == self._gate_pid:
                 command = record
         return command
@@ -255,8 +256,7 @@ class Watch:
     def _sum_up(self, *, final: bool, command: Record | None) -> None:
         if self._began is None:
             return
-        others = (seen for seen in self._census.alive.values() if seen.pid != self._gate_pid and not seen.is_over)
-        leftover = list(others) if final else []
+        leftover = [seen for seen in self._census.left() if seen.pid != self._gate_pid] if final else []
         self._emit(
             "state",
             final=final,
