@@ -9,7 +9,7 @@ import pytest
 
 from buildproof.budget.allowance import Asked
 from buildproof.errors import BuildproofError
-from buildproof.interrupts import as_interrupts
+from buildproof.interrupts import as_interrupts, with_its_parent
 from buildproof.plugin_live import folded, live_of, say
 from buildproof.plugin_matrix import build_of, builds_named, refuse_bad_input, refuse_unknown_builds
 
@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take SIGTERM as Ctrl-C, so that teardown happens."""
+    """Take SIGTERM as Ctrl-C, so that teardown happens; a worker takes the end of its controller for one."""
     try:
         config.stash[_BUDGET] = Asked.read(
             config.getoption("buildproof_memory_budget"), config.getoption("buildproof_cpu_budget")
@@ -63,6 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except BuildproofError as error:
         raise pytest.UsageError(str(error)) from None
     as_interrupts()
+    if hasattr(config, "workerinput"):
+        with_its_parent()
 
 
 def _session(config: pytest.Config) -> Session:

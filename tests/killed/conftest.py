@@ -89,11 +89,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     kills = [figures for figures in told if "killed_in" in figures]
     if kills:
         where = Counter(str(figures["killed_in"]) for figures in kills).most_common()
+        phases = ", ".join(f"{count} in {phase}" for phase, count in where)
         over = [float(str(figures["over_after_s"])) for figures in kills]
         terminalreporter.write_line(
-            f"killed {len(kills)} times: {', '.join(f'{count} in {phase}' for phase, count in where)}. The last "
-            f"container was over after {statistics.median(over):.1f} s (median), {max(over):.1f} s (longest). Left "
-            f"after the next start: {sum(int(str(figures.get('left', 0))) for figures in kills)} things in the engine"
+            f"killed {len(kills)} times: {phases}. The last worker and container were over after "
+            f"{statistics.median(over):.1f} s (median), {max(over):.1f} s (longest). Left after the next start: "
+            f"{sum(int(str(figures.get('left', 0))) for figures in kills)} things in the engine"
         )
 
 
@@ -185,12 +186,24 @@ class Harness:
         self.process.wait()
 
     def over_after_s(self, run: str | None) -> float:
-        """How long from now until nothing of a run runs in the engine."""
+        """How long from now until no worker of the harness is at work, and nothing of a run runs in the engine."""
         began = time.monotonic()
-        while run and any(thing.running for thing in self.things(run)):
-            assert time.monotonic() - began < patient(GONE_WITHIN_S), f"still running: {self.things(run)}"
+        while self.workers() or (run and any(thing.running for thing in self.things(run))):
+            late = time.monotonic() - began >= patient(GONE_WITHIN_S)
+            assert not late, f"still running: {self.workers()}, {self.things(run or '')}"
             time.sleep(0.1)
         return time.monotonic() - began
+
+    def workers(self) -> list[int]:
+        """The processes of the harness's own group that have not ended: when it was killed, the workers that it had."""
+        assert self.process
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                state, _parent, group = path.read_text().rpartition(")")[2].split()[:3]  # proc(5)
+                if int(group) == self.process.pid and state not in {"Z", "X"}:
+                    found.append(int(path.parent.name))
+        return found
 
     def next_start(self) -> list[str]:
         """The next run as far as to its first build; what it said."""

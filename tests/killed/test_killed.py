@@ -67,6 +67,20 @@ def test_a_killed_harness_leaves_nothing(
             assert (build.verdict.outcome, build.verdict.cause) == (Outcome.CANCELLED, "killed")
 
 
+def test_workers_whose_controller_is_killed_take_down_what_they_began(harness: Harness) -> None:
+    harness.start("-n", "2")
+    harness.await_phase("build")
+    harness.kill()
+    run = harness.run
+    assert run
+    assert harness.workers()
+    harness.over_after_s(run)
+    assert [thing for thing in harness.things(run) if thing.kind is Kind.CONTAINER] == []
+    begun = [build for build in harness.record_of(run).builds if build.phase is not Phase.PLANNED]
+    assert begun
+    assert all(build.verdict and build.verdict.outcome is Outcome.CANCELLED for build in begun)
+
+
 def running(mark: str) -> bool:
     """Whether a process of this host has a word in its command line."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
