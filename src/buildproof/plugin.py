@@ -12,6 +12,7 @@ from buildproof.errors import BuildproofError
 from buildproof.interrupts import as_interrupts, with_its_parent
 from buildproof.plugin_live import folded, live_of, say
 from buildproof.plugin_matrix import build_of, builds_named, refuse_bad_input, refuse_unknown_builds
+from buildproof.plugin_root import refuse_unasked
 
 if TYPE_CHECKING:
     from buildproof.plan import Build
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from buildproof.session import Session
 
 pytest_plugins = (
+    "buildproof.plugin_root",
     "buildproof.plugin_matrix",
     "buildproof.plugin_baseline",
     "buildproof.plugin_ci",
@@ -132,6 +134,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     if config.option.collectonly or (config.stash.get(_SESSION, None) and config.stash[_SESSION].prepared):
         return
     found = builds_named(config, ids)
+    refuse_unasked(config, found)
     refuse_unknown_builds(config, found)
     _prepare(config, found)
 

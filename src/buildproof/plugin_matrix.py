@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from buildproof.errors import BuildproofError
+from buildproof.plugin_root import refuse_unasked
 from buildproof.targets import Target
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keep a build's claims together, and leave the nightly builds to `--tier nightly`."""
     if not hasattr(config, "workerinput"):  # under xdist the controller stops the run, not a worker in its midst
         _stop_for_bad_input(config)
+        refuse_unasked(config, {build.id for item in items if (build := build_of(item))})
     first_seen: dict[str, int] = {}
     order: dict[pytest.Item, int] = {}
     for index, item in enumerate(items):

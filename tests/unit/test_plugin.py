@@ -316,3 +316,39 @@ def test_a_level_of_trust_without_what_it_needs_is_one_message(
     assert ran.exit_code == 4, ran.said
     assert said in ran.said
     assert "next: " in ran.said
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "1")], ids=["alone", "xdist"])
+def test_a_project_that_no_test_takes_is_no_green_run(
+    project: Project, tmp_path: Path, workers: tuple[str, ...]
+) -> None:
+    mine, empty = project.folder / "mine", tmp_path / "empty"
+    mine.mkdir()
+    empty.mkdir()
+    (mine / "buildproof.toml").write_text(MANIFEST)
+    ran = project.run(f"--project={mine}", str(empty), *workers)
+    assert ran.exit_code == pytest.ExitCode.USAGE_ERROR
+    assert f"Name the project itself: pytest {mine}" in ran.said
+    assert len(project.collected(str(mine))) > 5, "and that works"
+
+
+def test_a_project_that_pytest_takes_for_its_root_folder_is_said_with_the_word_to_write(
+    project: Project, tmp_path: Path
+) -> None:
+    """As a person types it: pytest settles its root folder before any plugin is there."""
+    other = tmp_path / "other"
+    other.mkdir()
+    project.manifest.rename(other / "buildproof.toml")
+    (project.folder / "pytest.ini").write_text("[pytest]\n")
+
+    def told(*words: str) -> str:
+        command = [sys.executable, "-m", "pytest", "-p", "buildproof.plugin", "--collect-only", "-q", *words]
+        done = subprocess.run(
+            command, cwd=project.folder, capture_output=True, text=True, timeout=60, check=False
+        )  # fmt: skip
+        assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    assert f"write it as one word: --project={other}" in told("--project", str(other))
+    assert "one word" not in told(f"--project={other}")
+    assert "one word" not in told("--rootdir", str(project.folder), "--project", str(other))

@@ -6,9 +6,11 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import Timeout
 
 from buildproof import labels
 from buildproof.builder import BuildContext, Builder
@@ -32,8 +34,9 @@ _KEEP_LAST = 25
 _HASH_DIGITS = 16
 _TOOLCHAIN_S = 120.0
 _MOST_VERSIONS = 1 << 16  # bytes of what all tools print
-_PROGRESS_WIDTH = 110
+_PROGRESS_WIDTH = 79  # a wrapped line would look like two
 _SIGN_OF_LIFE_S = 10.0
+_SURELY_MAKING_S = 1.0  # who only looks whether an image is there holds its lock for less
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Images:
         ours = f"{OURS}bootstrap:{suite}" if suite else None
         if ours and self._engine.image_id(ours):
             return self._present(ours)
-        with image_lock(reference):
+        with self._alone(reference):
             self._progress(f"pulling {reference}")
             if self._engine.pull(reference):
                 return self._present(reference)
@@ -153,11 +156,25 @@ class Images:
         context = Context(build, resolved)
         tag = context.digest()[:_HASH_DIGITS]
         reference = f"{repository}:{tag}"
-        with image_lock(reference):
+        with self._alone(reference):
             if not self._engine.image_id(reference):
                 self._build(reference, build, context, resolved)
                 self._engine.tag(reference, repository, "latest")  # for `docker compose run` by hand
             return self._present(reference)
+
+    @contextlib.contextmanager
+    def _alone(self, reference: str) -> Iterator[None]:
+        """No two runs make the same image at once; who has to wait is told so: it may be for many minutes."""
+        lock = image_lock(reference)
+        try:
+            lock.acquire(timeout=_SURELY_MAKING_S)
+        except Timeout:
+            self._progress(f"another run is making {reference}: waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _build(self, reference: str, build: BuildContext, context: Context, dockerfile: str) -> None:
         self._progress(f"building {reference}")
