@@ -25,6 +25,7 @@ from buildproof.evidence import (
 
 _T = TypeVar("_T")
 _MOST_FAILED = 20
+_TIGHT = 0.1  # the share of a mount below which its free space is worth a look
 # A charge is refused whole, so the mark may stay below the limit by the largest folio. The counter of limit hits cannot
 # tell alone: cgroup v1 of newer kernels counts none at memory.memsw, the limit that is hit where both are the same.
 _LARGEST_CHARGE = 2 << 20
@@ -75,14 +76,14 @@ class Observation:
 
     @property
     def tightest(self) -> tuple[str, int] | None:
-        """The writable mount with the least share of it free now, and how much that is, bytes."""
+        """The writable mount with the least share of it free now, and how much that is, bytes; None: all have room."""
         mounts = (self.limits or {}).get("mounts") or ()
         pairs = [
             (free / mount["size"], mount["mount"], free)
             for mount, free in zip(mounts, self.sample.get("free") or (), strict=False)
             if mount.get("size") and free is not None
         ]
-        return min(pairs)[1:] if pairs else None
+        return min(pairs)[1:] if pairs and min(pairs)[0] < _TIGHT else None
 
     def _held_most(self) -> Holder | None:
         name = self.at_work

@@ -59,7 +59,7 @@ class LiveBuilds:
         if self.has_board and self._view is None:
             from buildproof.live.view import View  # noqa: PLC0415
 
-            self._view = View.on(sys.stdout, self._look, self._is_in_line)
+            self._view = View.on(sys.stdout, self._look, self._column)
             self._view.start()
 
     def aside(self) -> AbstractContextManager[None]:
@@ -100,14 +100,13 @@ class LiveBuilds:
 
         return Board(states=read_all(self._folder.live), done=len(self._done), of=self._of)
 
-    def _is_in_line(self) -> bool:
-        """Whether pytest's reporter has begun a line; from now on it takes that for ended."""
+    def _column(self) -> int:
+        """How far pytest's reporter has written the line that the cursor is in."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        begun = bool(reporter and reporter.currentfspath)
-        if reporter and begun:
-            reporter.currentfspath = None
-            reporter._tw._current_line = ""  # noqa: SLF001 (where it thinks the cursor is, to put the percentage at the end)
-        return begun
+        if not reporter:
+            return 0
+        width: int = reporter._tw.width_of_current_line  # noqa: SLF001 (it writes to this terminal alone)
+        return width
 
 
 def live_of(config: pytest.Config) -> LiveBuilds | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,8 @@ from buildproof.hostile import harmless
 from buildproof.plan import Build
 from buildproof.record import BuildRecord, RunRecord
 from buildproof.verdict.claims import Answer, Claim, Decision, decide
+
+_WIDTH = 79
 
 
 class Proof:
@@ -49,6 +52,16 @@ class Proof:
         if verdict:
             lines += [f"verdict: {verdict.outcome} ({verdict.cause}, grade {verdict.grade}): {verdict.summary}"]
             lines += [f"next: {advice}" for advice in verdict.advice]
+        lines = [row for line in lines for row in _wrapped(line)]
         if claim in {Claim.BUILDS, Claim.MEASURED} and record.last_lines:
             lines += ["last lines of the log:", *(f"    {line}" for line in record.last_lines[-15:])]
         return harmless("\n".join(lines))
+
+
+def _wrapped(text: str) -> list[str]:
+    """One paragraph in rows that fit a usual terminal: pytest shows them as they are, and a terminal cuts words."""
+    rows = [
+        textwrap.wrap(row, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
+        for row in text.splitlines()
+    ]
+    return [row for some in rows for row in some]

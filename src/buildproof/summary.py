@@ -180,8 +180,12 @@ def _tell_limits(console: Console, builds: list[BuildRecord]) -> None:
     if unmet:
         console.print()
         console.print(line("limits not in force:", "bold"))
-    for (name, requested, why), ids in unmet.items():
-        console.print(line(f"  {name} {requested}: {why} ({_whose(ids, builds)})"))
+        table = Table.grid(padding=(0, _GAP))
+        table.add_column(no_wrap=True)
+        table.add_column()
+        for (name, requested, why), ids in unmet.items():
+            table.add_row(line(f"{name.replace('_', ' ')} {requested}"), line(f"{why} ({_whose(ids, builds)})"))
+        console.print(Padding(table, (0, 0, 0, 2)))
 
 
 def _tell_accounting(console: Console, builds: list[BuildRecord]) -> None:
@@ -194,7 +198,7 @@ def _tell_accounting(console: Console, builds: list[BuildRecord]) -> None:
         console.print()
         console.print(line("grade lowered:", "bold"))
         seen = "not every process's end was seen, so “no SIGBUS” is not proved"
-        console.print(line(f"  {seen}: {reason} ({_whose(ids, builds)})"))
+        console.print(Padding(line(f"{seen}: {reason} ({_whose(ids, builds)})"), (0, 0, 0, 2)))
 
 
 def _whose(ids: list[str], builds: list[BuildRecord]) -> str:

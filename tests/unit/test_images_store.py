@@ -17,12 +17,20 @@ from buildproof.images.store import Images, shorten
 class FakeEngine:
     """Has every image, and keeps what it was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_images: bool = True) -> None:
         self.asked: list[str] = []
+        self.has_images = has_images
 
-    def image_id(self, reference: str) -> str:
+    def image_id(self, reference: str) -> str | None:
         self.asked.append(reference)
-        return f"sha256:{len(reference):064d}"
+        return f"sha256:{len(reference):064d}" if self.has_images else None
+
+    def build_image(self, *_arguments: object, **_more: object) -> list[str]:
+        self.has_images = True
+        return ["Step 1/3 : FROM scratch", " ---> ", "Step 2/3 : RUN make", "Step 3/3 : LABEL buildproof.run=1"]
+
+    def tag(self, *_names: str) -> None:
+        """Every name is as good as another."""
 
 
 @pytest.fixture
@@ -51,6 +59,13 @@ def test_who_waits_for_another_run_to_make_an_image_is_told_so(build: BuildConte
     other.join(30)
     assert told == [f"another run is making {reference}: waiting for it"]
     assert len(engine.asked) > asked
+
+
+def test_each_step_that_makes_something_is_told(build: BuildContext) -> None:
+    told = list[str]()
+    images = Images(cast("Engine", FakeEngine(has_images=False)), ca_bundle=None, progress=told.append)
+    reference = images.made("ours/box", build).reference
+    assert told == [f"building {reference}", "Step 1/3 : FROM scratch", "Step 2/3 : RUN make"]
 
 
 def test_a_step_of_an_image_fits_the_usual_terminal() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 import select
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,75 @@ def test_a_line_for_a_log_has_the_same_figures() -> None:
     assert calm_line(LiveState(id="a", phase="fetch")) == "a: fetch"
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_figures_are_never_cut(width: int) -> None:
+    full = replace(STATE, id="lld-full-tmpfs-linux-tmpfs", at_work="ld.lld " + "x" * 80, tightest=("/scratch", 4096))
+    for state in (STATE, full):
+        text = drawn(width, state, LiveState(id="other", phase="fetch"))
+        assert "1:02/15:00" in text
+        assert "3 GiB of 6 GiB" in text
+        assert "fetch" in text
+        assert "2 of 6 builds done" in text
+
+
+def test_a_row_stays_where_it_is_while_its_figures_change() -> None:
+    now, then = (
+        drawn(80, replace(STATE, demand=demand, running_s=s)) for demand, s in ((1023 << 20, 1.0), (4096, 700))
+    )
+    assert now.index(" of 6 GiB") == then.index(" of 6 GiB")
+    assert now.index("/15:00") == then.index("/15:00")
+
+
+def on_a_screen(said: str, width: int) -> list[str]:
+    """The lines that a terminal shows: text, line feeds, and the cursor movements that a board is made of."""
+    lines, row, column = [""], 0, 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|.|\n", said.replace("\r\n", "\n\r"), re.DOTALL):
+        amount = int(re.sub(r"\D", "", piece.partition(";")[0]) or 1) if piece[0] == "\x1b" else 0
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif piece == "\r":
+            column = 0
+        elif piece[0] != "\x1b":
+            lines[row] = lines[row].ljust(column)[:column] + piece + lines[row][column + 1 :]
+            column += 1
+            assert column < width, "a line of this test wraps"
+        elif piece[-1] == "A":
+            row -= amount
+        elif piece[-1] == "G":
+            column = amount - 1
+        elif piece[-1] == "K":
+            lines[row] = ""
+        else:
+            assert piece[-1] in "mhl", piece
+    return lines
+
+
+def test_pytests_line_goes_on_where_it_was_after_the_board_stood_below_it() -> None:
+    ours, theirs = pty.openpty()
+    begun = "tests/verify/test_matrix.py "
+    with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+        view = View.on(terminal, lambda: Board(states=[STATE], done=0, of=1), lambda: len(begun))
+        terminal.write(begun)
+        terminal.flush()
+        view._draw(view._look())
+        view._draw(view._look())
+        with view.aside():
+            terminal.write(".F")
+            terminal.flush()
+        shown = read(ours)
+    os.close(ours)
+    assert "launcher-windows" in shown
+    assert [line for line in on_a_screen(shown, 100) if line.strip()] == [f"{begun}.F"]
+
+
+def read(terminal: int) -> str:
+    said = b""
+    while select.select([terminal], [], [], 0.2)[0]:
+        said += os.read(terminal, 1 << 16)
+    return said.decode()
+
+
 def test_the_board_leaves_nothing_on_the_screen_and_stands_aside() -> None:
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
@@ -101,9 +172,7 @@ def test_the_board_leaves_nothing_on_the_screen_and_stands_aside() -> None:
         with view.aside():
             assert view._live is None
         view.stop()
-        said = b""
-        while select.select([ours], [], [], 0.2)[0]:
-            said += os.read(ours, 1 << 16)
+        said = read(ours)
     os.close(ours)
-    assert b"launcher-windows" in said
-    assert said.rpartition(b"builds done")[2].count(b"\x1b[2K") >= 2
+    assert "launcher-windows" in said
+    assert said.rpartition("builds done")[2].count("\x1b[2K") >= 2

@@ -416,10 +416,12 @@ def test_nobody_is_at_work_where_no_sample_names_one_that_is_known(events: tuple
     assert seen(*events).at_work is None
 
 
-def test_the_tightest_mount_is_the_one_with_the_least_share_free() -> None:
+def test_the_tightest_mount_is_the_one_with_the_least_share_free_when_it_is_nearly_full() -> None:
     seen = Observation()
     assert seen.tightest is None
     mounts = [{"mount": "/", "size": 1000}, {"mount": "/tmp", "size": 10}, {"mount": "/x"}]
     seen.feed({"event": "limits", "mounts": mounts})
-    seen.feed({"event": "sample", "free": [400, 9, 0]})
-    assert seen.tightest == ("/", 400)
+    seen.feed({"event": "sample", "free": [400, 1, 0]})
+    assert seen.tightest is None
+    seen.feed({"event": "sample", "free": [90, 1, 0]})
+    assert seen.tightest == ("/", 90)

@@ -163,13 +163,25 @@ def test_a_limit_that_is_not_in_force_is_told_once_with_its_builds() -> None:
 
     lines = shown(limited("a", swap=False), limited("b", swap=False))
     assert lines[lines.index("limits not in force:") + 1 :][:1] == [
-        "  memory_swap 8 GiB: no swap on the host (all builds)"
+        "  memory swap 8 GiB  no swap on the host (all builds)"
     ]
     lines = shown(limited("a", swap=False), limited("b", swap=True, pids=None))
-    assert "  memory_swap 8 GiB: no swap on the host (a)" in lines
-    assert "  pids 4096: unknown why (b)" in lines
+    assert "  memory swap 8 GiB  no swap on the host (a)" in lines
+    assert "  pids 4096          unknown why (b)" in lines
     assert not any("memory 6 GiB" in line for line in lines)
     assert "limits not in force:" not in shown(limited("a", swap=True))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_reason_that_takes_several_rows_stays_in_its_column(width: int) -> None:
+    why = "the engine may not set it here (operation not permitted: it lacks CAP_SYS_RESOURCE)"
+    limits = {"ulimit nofile": LimitState(requested=(65536, 65536), effective=None, in_force=False, why=why)}
+    lines = shown(replace(GOOD, limits=limits), width=width)
+    rows = lines[lines.index("limits not in force:") + 1 : -1]
+    column = rows[0].index("the engine")
+    assert len(rows) > 1
+    assert all(row[:column].strip() == "" and len(row) <= width for row in rows[1:])
+    assert words(rows).endswith(f"{why} (all builds)")
 
 
 def test_a_lower_grade_is_told_once_with_its_builds() -> None:

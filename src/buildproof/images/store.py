@@ -30,6 +30,7 @@ from buildproof.resources import dockerfiles
 OURS = "buildproof/"
 PROBE_IMAGE = f"{OURS}probe"
 _STEP = re.compile(r"^(?:Step|STEP) (\d+)/\d+ ?: ")  # Docker: `Step 2/5 : RUN`, Podman: `STEP 2/5: RUN`
+_LABEL = re.compile(r"^(?:Step|STEP) \d+/\d+ ?: LABEL ")  # takes no time; most are buildproof's marks
 _KEEP_LAST = 25
 _HASH_DIGITS = 16
 _TOOLCHAIN_S = 120.0
@@ -189,7 +190,7 @@ class Images:
                     journal.take(line)
                     if found := _STEP.match(line):
                         step, said = int(found[1]), []
-                    if found or time.monotonic() - told_at > _SIGN_OF_LIFE_S:
+                    if (found and not _LABEL.match(line)) or time.monotonic() - told_at > _SIGN_OF_LIFE_S:
                         self._progress(shorten(plain(line)))
                         told_at = time.monotonic()
                     said = [*said[1 - _KEEP_LAST :], line]

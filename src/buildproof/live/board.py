@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from buildproof.terminal import joined, line
 from buildproof.units import clock, duration, size
@@ -14,7 +16,9 @@ from buildproof.units import clock, duration, size
 from .state import LiveState
 
 _BAR = 14
-_NARROW, _MIDDLE = 76, 100  # columns of the terminal below which the bar, and who is at work, are left out
+_LEAST_NAME, _LEAST_WORK = 10, 12  # columns of the terminal; a name may be cut, figures never are
+_LONGEST_PHASE = max(map(len, ("waiting", "sources")))
+_LONGEST_SIZE = len("1023 MiB")
 _HOT, _WARM = 0.9, 0.7
 
 
@@ -27,28 +31,68 @@ class Board:
     of: int
 
 
-def board(now: Board, *, width: int, unicode: bool = True) -> Table:
-    """One row for each build that is under way, and one for the run."""
+class _Column(NamedTuple):
+    """One column: its cells, and the width that it keeps while figures change."""
+
+    cells: list[Text]
+    width: int
+    is_number: bool = False
+
+    @classmethod
+    def of(cls, cells: list[Text], least: int = 0, *, is_number: bool = False) -> _Column:
+        return cls(cells, max([least, *(cell.cell_len for cell in cells)]), is_number)
+
+
+def board(now: Board, *, width: int, unicode: bool = True) -> RenderableType:
+    """One row for each build that is under way, and one for the run. Rows stay where they are while figures change."""
     table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
-    wide, middle = width >= _MIDDLE, width >= _NARROW
-    if middle:
-        table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    if wide:
-        table.add_column(no_wrap=True, ratio=1)
-    for state in now.states:
-        cells: list[RenderableType] = [line(state.id, "bold"), line(state.phase, "cyan"), line(_time(state))]
-        if middle:
-            cells.append(_bar(state, unicode=unicode))
-        cells.append(line(_memory(state)))
-        if wide:
-            cells.append(joined(line(state.at_work or ""), line(_free(state), "dim")))
-        table.add_row(*cells)
-    table.add_row(line(f"{now.done} of {now.of} builds done", "dim"))
-    return table
+    columns = _fitted(now.states, _columns(now.states, unicode=unicode), width)
+    for column in columns:
+        table.add_column(
+            no_wrap=True,
+            width=column.width,
+            justify="right" if column.is_number else "left",
+            overflow="ellipsis",
+        )
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*row)
+    return Group(table, line(f"{now.done} of {now.of} builds done", "dim"))
+
+
+def _columns(states: Sequence[LiveState], *, unicode: bool) -> dict[str, _Column]:
+    longest_time = max((2 * len(clock(state.time_limit_s)) + 1 for state in states if state.time_limit_s), default=0)
+    longest_limit = max((len(size(state.memory_limit)) for state in states if state.memory_limit), default=0)
+    longest_memory = _LONGEST_SIZE + len(" of ") + longest_limit if longest_limit else 0
+    return {
+        "name": _Column.of([line(state.id, "bold") for state in states]),
+        "phase": _Column.of([line(state.phase, "cyan") for state in states], _LONGEST_PHASE),
+        "time": _Column.of([line(_time(state)) for state in states], longest_time, is_number=True),
+        "bar": _Column.of([_bar(state, unicode=unicode) for state in states], _BAR),
+        "memory": _Column.of([line(_memory(state)) for state in states], longest_memory, is_number=True),
+        "work": _Column.of([_work(state) for state in states]),
+    }
+
+
+def _fitted(states: Sequence[LiveState], columns: dict[str, _Column], width: int) -> list[_Column]:
+    """What fits into the terminal: who is at work goes first, then the bar, then the phase of what has a time."""
+    columns = _cut(columns, "work", _over(columns, width), _LEAST_WORK)
+    for spare in ("work", "bar", "phase"):
+        if _over(columns, width) > 0:
+            columns = {name: column for name, column in columns.items() if name != spare}
+    if "phase" not in columns:
+        cells = [line(_time(state)) if _time(state) else line(state.phase, "cyan") for state in states]
+        columns["time"] = _Column.of(cells, columns["time"].width, is_number=True)
+    return list(_cut(columns, "name", _over(columns, width), _LEAST_NAME).values())
+
+
+def _over(columns: dict[str, _Column], width: int) -> int:
+    return sum(column.width for column in columns.values()) + len(columns) - 1 - width
+
+
+def _cut(columns: dict[str, _Column], name: str, by: int, least: int) -> dict[str, _Column]:
+    column = columns[name]
+    cut = min(max(0, by), max(0, column.width - least))
+    return {**columns, name: column._replace(width=column.width - cut)}
 
 
 def _time(state: LiveState) -> str:
@@ -63,11 +107,13 @@ def _memory(state: LiveState) -> str:
     return f"{size(state.demand)} of {size(state.memory_limit)}"
 
 
-def _free(state: LiveState) -> str:
-    return f"  {size(state.tightest[1])} free on {state.tightest[0]}" if state.tightest else ""
+def _work(state: LiveState) -> Text:
+    """Who is at work, after the mount that is nearly full: that one is rare, and matters more."""
+    free = f"{size(state.tightest[1])} free on {state.tightest[0]}" if state.tightest else ""
+    return joined(line(free, "yellow"), line("  " if free and state.at_work else ""), line(state.at_work or ""))
 
 
-def _bar(state: LiveState, *, unicode: bool) -> RenderableType:
+def _bar(state: LiveState, *, unicode: bool) -> Text:
     """Memory now against the limit, with the high-water mark."""
     if state.demand is None or not state.memory_limit:
         return line("")

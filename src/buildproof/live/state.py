@@ -27,7 +27,7 @@ class LiveState:
     high_water: int | None = None
     memory_limit: int | None = None
     at_work: str | None = None
-    tightest: tuple[str, int] | None = None  # the writable mount with the least share of it free, and how much that is
+    tightest: tuple[str, int] | None = None  # a writable mount that is nearly full, and what is free
 
 
 _ADAPTER = TypeAdapter(LiveState)

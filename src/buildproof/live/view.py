@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from rich.console import Console
+from rich.control import Control
 from rich.live import Live
 
 from .board import Board, board
@@ -20,24 +21,26 @@ _USUAL_WIDTH = 80
 class View:
     """The board at the end of a terminal. `look` gives what is to be shown; nothing is drawn while no build runs.
 
-    `is_in_line` says whether the line that the cursor is in was begun by somebody else, who then takes it for ended.
+    `column` says how far somebody else has written the line that the cursor is in: it stays, the board stands below
+    it, and the cursor goes back to its end.
     """
 
-    def __init__(self, terminal: TextIO, look: Callable[[], Board], is_in_line: Callable[[], bool]) -> None:
+    def __init__(self, terminal: TextIO, look: Callable[[], Board], column: Callable[[], int]) -> None:
         self._terminal = terminal
         self._console = Console(file=terminal, highlight=False, force_terminal=True)
         self._unicode = (terminal.encoding or "").lower().replace("-", "") == "utf8"
-        self._look, self._is_in_line = look, is_in_line
+        self._look, self._column = look, column
+        self._begun = 0
         self._lock = threading.RLock()
         self._live: Live | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._go_on, daemon=True, name="buildproof-live")
 
     @classmethod
-    def on(cls, stream: TextIO, look: Callable[[], Board], is_in_line: Callable[[], bool] = lambda: False) -> View:
+    def on(cls, stream: TextIO, look: Callable[[], Board], column: Callable[[], int] = lambda: 0) -> View:
         """A view that writes to the terminal behind `stream`, whatever a capture puts in its descriptor's place."""
         own = os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace", buffering=1)
-        return cls(own, look, is_in_line)
+        return cls(own, look, column)
 
     def start(self) -> None:
         """Begin to draw."""
@@ -74,7 +77,8 @@ class View:
             self._console.width = os.get_terminal_size(self._terminal.fileno()).columns or _USUAL_WIDTH
         drawn = board(now, width=self._console.width, unicode=self._unicode)
         if self._live is None:
-            if self._is_in_line():
+            self._begun = self._column()
+            if self._begun:
                 self._console.line()
             self._live = Live(
                 drawn,
@@ -92,3 +96,6 @@ class View:
         if self._live is not None:
             self._live.stop()
             self._live = None
+            if self._begun:
+                column = (self._begun - 1) % self._console.width + 1
+                self._console.control(Control.move(0, -1), Control.move_to_column(column))

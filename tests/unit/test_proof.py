@@ -1,0 +1,35 @@
+"""What a failed claim says where pytest shows it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from tests.unit.test_summary import BAD
+
+from buildproof.evidence import Memory
+from buildproof.plan import Build
+from buildproof.proof import Proof
+from buildproof.record import BuildRecord, RunRecord
+from buildproof.verdict.claims import Claim
+
+
+def failure(record: BuildRecord, claim: Claim) -> str:
+    def run() -> RunRecord:
+        raise NotImplementedError
+
+    proof = Proof(cast("Build", SimpleNamespace(id=record.id)), lambda _build: record, run)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        proof.of(claim)
+    return str(failed.value)
+
+
+def test_a_failed_claim_is_told_in_rows_that_fit_a_terminal_and_loses_no_word() -> None:
+    told = failure(replace(BAD, memory=Memory(oom_kills=1, limit=6 << 30)), Claim.NO_OOM_KILL)
+    assert all(len(row) < 80 for row in told.splitlines())
+    words = " ".join(told.split())
+    assert BAD.verdict
+    assert f"verdict: out-of-memory (own-limit, grade kernel): {BAD.verdict.summary}" in words
+    assert all(f"next: {advice}" in words for advice in BAD.verdict.advice)
