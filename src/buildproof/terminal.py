@@ -9,6 +9,7 @@ from rich.text import Text
 
 from buildproof.hostile import harmless, harmless_line, without_commands
 
+Laid = Text  # to name in types what `text`, `line` and `joined` give
 _WIDEST = 250  # in a pipe
 
 

@@ -21,6 +21,7 @@ ROWS = (
     ("cli_run", "cli_shell"),
     ("proof", "summary", "calibration", "plugin_baseline", "plugin_ci", "plugin_live", "cli_list"),
     ("plugin_matrix", "shell"),
+    ("plugin_root",),
     ("session",),
     ("killed",),
     ("runner",),

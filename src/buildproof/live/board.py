@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
-from buildproof.terminal import joined, line
+from buildproof.terminal import Laid, joined, line
 from buildproof.units import clock, duration, size
 
 from .state import LiveState
@@ -34,12 +33,12 @@ class Board:
 class _Column(NamedTuple):
     """One column: its cells, and the width that it keeps while figures change."""
 
-    cells: list[Text]
+    cells: list[Laid]
     width: int
     is_number: bool = False
 
     @classmethod
-    def of(cls, cells: list[Text], least: int = 0, *, is_number: bool = False) -> _Column:
+    def of(cls, cells: list[Laid], least: int = 0, *, is_number: bool = False) -> _Column:
         return cls(cells, max([least, *(cell.cell_len for cell in cells)]), is_number)
 
 
@@ -107,13 +106,13 @@ def _memory(state: LiveState) -> str:
     return f"{size(state.demand)} of {size(state.memory_limit)}"
 
 
-def _work(state: LiveState) -> Text:
+def _work(state: LiveState) -> Laid:
     """Who is at work, after the mount that is nearly full: that one is rare, and matters more."""
     free = f"{size(state.tightest[1])} free on {state.tightest[0]}" if state.tightest else ""
     return joined(line(free, "yellow"), line("  " if free and state.at_work else ""), line(state.at_work or ""))
 
 
-def _bar(state: LiveState, *, unicode: bool) -> Text:
+def _bar(state: LiveState, *, unicode: bool) -> Laid:
     """Memory now against the limit, with the high-water mark."""
     if state.demand is None or not state.memory_limit:
         return line("")
