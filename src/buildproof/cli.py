@@ -30,6 +30,7 @@ from buildproof.record import json_schema
 from buildproof.report.command import draw_report
 from buildproof.resources import shipped_compose
 from buildproof.terminal import joined, line, text
+from buildproof.trend.command import draw_trend
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -136,6 +137,7 @@ app.command("check")(check_files)
 app.command("report")(draw_report)
 app.command("run")(run_build)
 app.command("shell")(open_shell)
+app.command("trend")(draw_trend)
 
 
 @app.command()

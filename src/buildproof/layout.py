@@ -16,6 +16,7 @@ CA_BUNDLE = PurePosixPath("/buildproof/ca-bundle.crt")  # in the fetch container
 STAGE = PurePosixPath("/buildproof/run")  # where an artifact is started
 
 STATE_FOLDER = ".buildproof"
+BASELINE_FILE = "buildproof-baseline.jsonl"  # in the root folder, beside it
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:

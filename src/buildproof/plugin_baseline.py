@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,13 @@ import pytest
 
 from buildproof.errors import BuildproofError, ExitCode
 from buildproof.hostile import harmless
+from buildproof.layout import BASELINE_FILE
 from buildproof.plugin_matrix import stood
 
 if TYPE_CHECKING:  # what a run needs, collecting does not pay for
-    from buildproof.baseline import Comparison, History, Threshold
+    from buildproof.baseline import Comparison, History, Measured, Threshold
     from buildproof.record import BuildRecord, RunRecord
 
-DEFAULT_FILE = "buildproof-baseline.jsonl"
 _TEST = "test_baseline"
 _GATE = pytest.StashKey["BaselineGate"]()
 
@@ -27,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("buildproof")
     group.addoption(
         "--save-baseline", action="store_true", dest="buildproof_save_baseline",
-        help="add what each build that passes needs to the baseline",
+        help="add what each build needs to the baseline; what fails is kept for `buildproof trend` alone",
     )  # fmt: skip
     group.addoption(
         "--compare", action="store_true", dest="buildproof_compare",
@@ -40,13 +41,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption(
         "--baseline", metavar="FILE", dest="buildproof_baseline",
-        help=f"the file that holds the baseline (ini: buildproof_baseline; default: {DEFAULT_FILE} in the root folder)",
+        help=f"the file with the baseline (ini: buildproof_baseline; default: {BASELINE_FILE} in the root folder)",
     )  # fmt: skip
     group.addoption(
         "--machine-class", metavar="NAME", dest="buildproof_machine_class",
         help="machines of one name are compared (default: cores, memory and cgroup version of the engine)",
     )  # fmt: skip
-    parser.addini("buildproof_baseline", "the file that holds the baseline", default=DEFAULT_FILE)
+    parser.addini("buildproof_baseline", "the file that holds the baseline", default=BASELINE_FILE)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -106,21 +107,31 @@ class BaselineGate:
         from buildproof.baseline import Measured, compare  # noqa: PLC0415
 
         measured = Measured.of(build, run=run.id, machine=self._machine(run))
-        return compare(measured, self.history, self.thresholds) if measured else None
+        return compare(measured, self.history, self.thresholds) if measured and measured.passed else None
 
     def all_compared(self, run: RunRecord) -> list[Comparison]:
         """Every build of this run that passed."""
         return [found for build in run.builds if (found := self.compared(build, run))]
 
-    def save(self, run: RunRecord) -> int:
-        """Add this run's figures to the file; how many builds. InputError when the file cannot be written."""
+    def save(self, run: RunRecord) -> str:
+        """Add this run's figures to the file; says whose. InputError when the file cannot be written."""
         from buildproof.baseline import History, Measured  # noqa: PLC0415
 
         machine, commit = self._machine(run), _commit(self._config.rootpath)
         lines = [Measured.of(build, run=run.id, machine=machine, commit=commit) for build in run.builds]
-        new = [line for line in lines if line]
+        new = [self._judged(line) for line in lines if line]
         History.add(self.file, new)
-        return len(new)
+        count = sum(line.counts for line in new)
+        beside = f", {len(new) - count} more for the trend alone" if count < len(new) else ""
+        return f"saved: {count} of {len(run.builds)} builds{beside}, to {self.file}"
+
+    def _judged(self, line: Measured) -> Measured:
+        """The line with the thresholds that it is over."""
+        from buildproof.baseline import compare  # noqa: PLC0415
+
+        failing = compare(line, self.history, self.thresholds).failing if line.passed else ()
+        over = {one.metric: one.threshold.text for one in failing if one.threshold}
+        return replace(line, over=over or None)
 
     def _machine(self, run: RunRecord) -> str:
         from buildproof.baseline import machine_class  # noqa: PLC0415
@@ -148,8 +159,7 @@ def tell(config: pytest.Config, run: RunRecord, reporter: pytest.TerminalReporte
         reporter.write(told(gate.all_compared(run), width=width, colour=colour))
     if config.getoption("buildproof_save_baseline"):
         try:
-            count = gate.save(run)
-            reporter.write_line(f"saved: {count} of {len(run.builds)} builds to {gate.file}")
+            reporter.write_line(gate.save(run))
         except BuildproofError as error:
             reporter.write_line(f"not saved: {error}")
 

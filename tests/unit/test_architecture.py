@@ -31,6 +31,7 @@ ROWS = (
     ("pod", "images"),
     ("lease",),
     ("engine",),
+    ("trend",),
     ("baseline", "ci_summary", "report"),
     ("retries", "cells"),
     ("live",),

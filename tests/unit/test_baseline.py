@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from buildproof.baseline import History, Measured, Metric, compare, in_full, machine_class, parse_thresholds, told
+from buildproof.baseline.measured import VERSION
 from buildproof.errors import InputError, InputErrors
 from buildproof.evidence import Artifact, Grade, Memory, Process, Processes, Time
 from buildproof.record import BuildRecord, EngineRecord, ImageRecord
@@ -107,6 +108,20 @@ def test_the_run_itself_is_not_among_what_was_before() -> None:
     assert compare(now(), History([now()])).new_because == "nothing was saved of it before"
 
 
+def test_a_run_that_failed_is_nothing_to_compare_with() -> None:
+    failed = replace(ONE, outcome=Outcome.OUT_OF_MEMORY)
+    assert compare(now(), History([failed])).new_because == "no run of it that passed was saved before"
+    among = History([*runs(100, 101, 99).lines, replace(failed, run="f", peak=900 * MIB)])
+    assert (compare(now(), among).metrics[0].before, compare(now(), among).metrics[0].runs) == (100 * MIB, 3)
+
+
+def test_a_figure_may_reach_its_bound() -> None:
+    found = compare(now(), runs(100, 101, 99), parse_thresholds(["peak:10%"])).metrics[0]
+    assert found.bound == pytest.approx(110 * MIB)
+    assert (found.least, found.most, found.spread) == (99 * MIB, 101 * MIB, 2 * MIB)
+    assert compare(now(), runs(80, 100, 120), parse_thresholds(["peak:10%"])).metrics[0].bound == 140 * MIB
+
+
 @pytest.mark.parametrize(
     ("changed", "because"),
     [
@@ -153,8 +168,18 @@ def test_a_build_that_passed_is_measured_with_its_largest_processes_by_their_wor
     assert found.held == {"rustc --crate-name heavy": 90 * MIB}
 
 
-def test_a_build_that_did_not_pass_is_not_measured() -> None:
-    verdict = Verdict(outcome=Outcome.OVER_BUDGET, grade=Grade.KERNEL, summary="Over.")
+def test_a_build_that_failed_is_measured_as_far_as_it_came() -> None:
+    verdict = Verdict(
+        outcome=Outcome.OUT_OF_MEMORY, grade=Grade.KERNEL, summary="Killed.", culprit="rustc --crate-name heavy (pid 7)"
+    )
+    found = Measured.of(replace(PASSED, verdict=verdict, artifacts=None), run="r", machine="m")
+    assert found is not None
+    assert (found.passed, found.culprit, found.size) == (False, "rustc --crate-name heavy (pid 7)", None)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ENGINE_ERROR, Outcome.CANCELLED, Outcome.UNMEASURED])
+def test_a_build_of_which_nothing_was_proved_is_not_measured(outcome: Outcome) -> None:
+    verdict = Verdict(outcome=outcome, grade=Grade.HARNESS, summary="Gone.")
     assert Measured.of(replace(PASSED, verdict=verdict), run="r", machine="m") is None
 
 
@@ -196,11 +221,29 @@ def test_of_one_key_the_newest_lines_are_kept_and_other_keys_lose_none(tmp_path:
     assert history.lines[-1].run == "r249"
 
 
+def test_runs_that_failed_push_out_none_that_passed() -> None:
+    failed = (
+        replace(ONE, run=f"f{n}", at=BEGAN + timedelta(days=1 + n), outcome=Outcome.BUILD_ERROR) for n in range(250)
+    )
+    history = History([ONE]).with_lines(failed)
+    assert (history.lines[0], len(history.lines)) == (ONE, 201)
+
+
+def test_a_line_of_the_first_version_is_one_of_a_build_that_passed(tmp_path: Path) -> None:
+    file = tmp_path / "baseline.jsonl"
+    file.write_text(
+        '{"version":1,"at":"2026-03-01T00:00:00Z","run":"r1","build":"app-linux","image":"linux:1","machine":"2 cores",'
+        '"peak":104857600,"time":60.0,"cpu":80.0,"size":5242880,"held":{"rustc --crate-name heavy":94371840,'
+        '"ld -o app":41943040}}\n'
+    )
+    assert History.read(file).lines == (replace(ONE, version=1),)
+
+
 def test_each_line_that_cannot_be_read_is_said_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "baseline.jsonl"
     History.add(file, [ONE])
     good = file.read_text()
-    newer = good.replace('"version":1', '"version":9')
+    newer = good.replace(f'"version":{VERSION}', '"version":9')
     file.write_text(f'{good}not json\n<<<<<<< ours\n\n{newer}{{"at": 3}}\n')
     with pytest.raises(InputErrors) as caught:
         History.read(file)

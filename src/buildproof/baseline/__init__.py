@@ -1,6 +1,6 @@
 """What a build needed before, and whether it needs more now: a history in one file, and thresholds."""
 
-from .comparison import Comparison, Growth, MetricCompared, compare
+from .comparison import Comparison, Growth, MetricCompared, compare, compare_with
 from .history import History
 from .measured import Measured, machine_class
 from .metrics import Metric
@@ -16,6 +16,7 @@ __all__ = [
     "MetricCompared",
     "Threshold",
     "compare",
+    "compare_with",
     "in_full",
     "machine_class",
     "parse_thresholds",

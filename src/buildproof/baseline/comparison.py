@@ -40,14 +40,27 @@ class Growth:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricCompared:
-    """One figure against the median of its history. `spread` is from the least to the largest, None when unknown."""
+    """One figure against its history: `before` is the median of so many `runs`, `least` and `most` are their ends."""
 
     metric: Metric
     now: float | None
     before: float | None
-    spread: float | None
+    least: float | None
+    most: float | None
     runs: int
     threshold: Threshold | None = None
+
+    @property
+    def spread(self) -> float | None:
+        """From the least to the most, None when unknown: of two runs nobody knows how far others will lie apart."""
+        return self.most - self.least if self.most is not None and self.least is not None else None
+
+    @property
+    def bound(self) -> float | None:
+        """Up to here a figure does not fail: the median, with what is allowed or with the spread, whichever is more."""
+        if self.threshold is None or self.before is None:
+            return None
+        return self.before + max(self.threshold.allowed(self.before), self.spread or 0.0)
 
     @property
     def growth(self) -> float | None:
@@ -62,9 +75,7 @@ class MetricCompared:
     @property
     def fails(self) -> bool:
         """Over its threshold, and further than the runs before lay apart."""
-        if self.threshold is None or self.growth is None or self.before is None:
-            return False
-        return self.growth > max(self.threshold.allowed(self.before), self.spread or 0.0)
+        return self.now is not None and self.bound is not None and self.now > self.bound
 
     @property
     def is_within_noise(self) -> bool:
@@ -102,9 +113,15 @@ class Comparison:
 
 def compare(now: Measured, history: History, thresholds: Sequence[Threshold] = ()) -> Comparison:
     """Compare one build of this run with what was saved before; a line of this very run does not count."""
-    before = [line for line in history.of(now.key) if line.run != now.run][-_LOOKED_AT:]
+    before = [line for line in history.of(now.key) if line.run != now.run and line.counts]
     if not before:
         return Comparison(build=now.build, new_because=_why_new(now, history))
+    return compare_with(now, before, thresholds)
+
+
+def compare_with(now: Measured, before: Sequence[Measured], thresholds: Sequence[Threshold] = ()) -> Comparison:
+    """Compare with the newest of these runs: of the same key, at least one, the oldest first, all of which count."""
+    before = before[-_LOOKED_AT:]
     by_metric = {threshold.metric: threshold for threshold in thresholds}
     metrics = tuple(_compared(metric, now, before, by_metric.get(metric)) for metric in Metric)
     return Comparison(build=now.build, metrics=metrics, grown=_grown(now, before))
@@ -116,7 +133,8 @@ def _compared(metric: Metric, now: Measured, before: Sequence[Measured], thresho
         metric=metric,
         now=now.value(metric),
         before=statistics.median(values) if values else None,
-        spread=max(values) - min(values) if len(values) >= _SPREAD_FROM else None,
+        least=min(values) if len(values) >= _SPREAD_FROM else None,
+        most=max(values) if len(values) >= _SPREAD_FROM else None,
         runs=len(values),
         threshold=threshold,
     )
@@ -129,15 +147,17 @@ def _grown(now: Measured, before: Sequence[Measured]) -> tuple[Growth, ...]:
     for name, held in now.held.items():
         values = [line.held[name] for line in before if name in line.held]
         was = round(statistics.median(values)) if values else least
-        if held - was > max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * was):
+        spread = max(values) - min(values) if len(values) >= _SPREAD_FROM else 0
+        if held - was > max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * was, spread):
             found.append(Growth(name=name, before=was, now=held, was_among_largest=bool(values)))
     return tuple(sorted(found, key=lambda growth: growth.before - growth.now)[:_MOST_GROWN])
 
 
 def _why_new(now: Measured, history: History) -> str:
-    others = [line for line in history.lines if line.build == now.build and line.run != now.run]
+    saved = [line for line in history.lines if line.build == now.build and line.run != now.run]
+    others = [line for line in saved if line.counts]
     if not others:
-        return "nothing was saved of it before"
+        return "no run of it that passed was saved before" if saved else "nothing was saved of it before"
     last = others[-1]
     if last.image != now.image and last.machine != now.machine:
         return f"saved before with {last.image} on {last.machine}, now {now.image} on {now.machine}"

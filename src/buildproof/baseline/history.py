@@ -18,7 +18,7 @@ from buildproof.errors import InputError, InputErrors, Place
 from .measured import VERSION, Measured
 
 _LINE = TypeAdapter(Measured)
-_REMEMBERED = 200  # lines of one key; older ones go when the file is written
+_REMEMBERED = 200  # lines of one key that count, and as many that do not; older ones go when the file is written
 
 
 class History:
@@ -53,11 +53,11 @@ class History:
         return tuple(line for line in self.lines if line.key == key)
 
     def with_lines(self, more: Iterable[Measured]) -> History:
-        """This history with more lines; of one key the newest 200 are kept."""
+        """This history with more lines; of one key the newest 200 are kept, and beside them 200 that failed or grew."""
         joined = History((*self.lines, *more))
-        kept: dict[tuple[str, str, str], list[Measured]] = {}
+        kept: dict[tuple[str, str, str, bool], list[Measured]] = {}
         for line in joined.lines:
-            kept.setdefault(line.key, []).append(line)
+            kept.setdefault((*line.key, line.counts), []).append(line)
         return History(line for lines in kept.values() for line in lines[-_REMEMBERED:])
 
     @classmethod

@@ -1,20 +1,25 @@
-"""One line of the history: what one build that passed needed in one run."""
+"""One line of the history: what one build needed in one run, and what became of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
 
 from buildproof.evidence import Process
 from buildproof.record import BuildRecord, EngineRecord
-from buildproof.verdict import Outcome
+from buildproof.verdict import Family, Outcome
 from buildproof.verdict.culprit import work_of
 
 from .metrics import Metric
 
-VERSION = 1
+VERSION = 2  # 1 had builds that passed alone: who reads no outcome would take a failure for what a build needs
 _GIB = 1 << 30
 _LONGEST_NAME = 120
+_Bytes = Annotated[int, Field(ge=0, lt=1 << 63)]
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_TELLING = frozenset({Family.PASSED, Family.PROJECT, Family.RESOURCE})
 
 
 def machine_class(engine: EngineRecord) -> str:
@@ -25,29 +30,35 @@ def machine_class(engine: EngineRecord) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One build in one run. `peak` and `size` are bytes, `time` and `cpu` seconds.
+    """One build in one run. `peak`, `charged` and `size` are bytes, `time` and `cpu` seconds.
 
+    Of a build that failed the figures go as far as it came, and `culprit` is the process that its verdict names. `over`
+    has, by figure, the thresholds that a build was over when it was saved.
     `held` has the largest processes of the build by their work (`rustc --crate-name regex`) with the high-water mark
     of their resident memory in bytes: who grew is told from it.
     """
 
     version: int = VERSION
-    at: datetime
+    at: AwareDatetime
     run: str
     build: str
     image: str
     machine: str
     commit: str | None = None
-    peak: int | None = None
-    time: float | None = None
-    cpu: float | None = None
-    size: int | None = None
-    held: dict[str, int] = field(default_factory=dict)
+    outcome: Outcome = Outcome.PASSED
+    culprit: str | None = None
+    over: dict[Metric, str] | None = None
+    peak: _Bytes | None = None
+    charged: _Bytes | None = None
+    time: _Seconds | None = None
+    cpu: _Seconds | None = None
+    size: _Bytes | None = None
+    held: dict[str, _Bytes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, build: BuildRecord, *, run: str, machine: str, commit: str | None = None) -> Measured | None:
-        """The figures of a build that passed; None for any other: what it needed is not known."""
-        if build.verdict is None or build.verdict.outcome is not Outcome.PASSED or build.began is None:
+        """The figures of a build that passed or failed; None for one of which nothing was proved."""
+        if build.verdict is None or build.verdict.outcome.family not in _TELLING or build.began is None:
             return None
         sizes = [artifact.size for artifact in build.artifacts or ()]
         return cls(
@@ -57,7 +68,10 @@ class Measured:
             image=build.image.reference if build.image else "unknown",
             machine=machine,
             commit=commit,
+            outcome=build.verdict.outcome,
+            culprit=build.verdict.culprit,
             peak=build.memory.demand_peak,
+            charged=build.memory.charged_peak,
             time=build.time.wall_s,
             cpu=build.time.cpu_s,
             size=sum(size for size in sizes if size is not None) if sizes and None not in sizes else None,
@@ -68,6 +82,16 @@ class Measured:
     def key(self) -> tuple[str, str, str]:
         """Figures of one key alone are compared: build, builder image, machine class."""
         return self.build, self.image, self.machine
+
+    @property
+    def passed(self) -> bool:
+        """Only what passed is compared: of any other build nobody knows what it needs."""
+        return self.outcome is Outcome.PASSED
+
+    @property
+    def counts(self) -> bool:
+        """Later builds are compared with it: growth that was refused must not become what is usual."""
+        return self.passed and not self.over
 
     def value(self, metric: Metric) -> float | None:
         """One figure; None when it could not be measured."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from buildproof.errors import BuildproofError
+from buildproof.report.frame import put
 from buildproof.report.page import draw
 from buildproof.report.sources import Run, read_runs
 
@@ -16,10 +17,7 @@ NAME = "report.html"
 
 def write(runs: Sequence[Run], file: Path) -> Path:
     """Put the page down at `file`, all of it or nothing; OSError when that cannot be done."""
-    page = draw(runs, beside=file.parent)
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(page, encoding="utf-8", errors="replace")
-    return partial.replace(file)
+    return put(draw(runs, beside=file.parent), file)
 
 
 def leave(folder: Path) -> str:

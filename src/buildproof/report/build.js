@@ -23,28 +23,6 @@ function buildView(data, key) {
     h("p", { class: "keys" }, key_("Esc"), " all builds ", key_("j"), " ", key_("k"), " next, previous ", key_("n"), " ", key_("p"), " telling lines of the log"),
   ];
 }
-const key_ = (name) => h("kbd", {}, name);
-
-function section(title, ...content) {
-  const there = content.flat(Infinity).filter(Boolean);
-  return there.length ? h("section", {}, h("h2", {}, title), there) : null;
-}
-
-function table(caption, heads, lines, kind = "") {
-  if (!lines.length) return null;
-  const scope = (head) => h("th", { scope: "col", class: head.endsWith("#") ? "number" : null }, head.replace("#", ""));
-  return h("div", { class: "scroll" }, h("table", { class: kind }, caption ? h("caption", {}, caption) : null,
-    h("thead", {}, h("tr", {}, heads.map(scope))),
-    h("tbody", {}, lines.map((cells) => h("tr", {}, cells.map((cell, i) => h("td", { class: heads[i].endsWith("#") ? "number" : null, "data-head": heads[i].replace("#", "") }, cell)))))));
-}
-
-const pairs = (lines) => lines.length ? h("dl", {}, lines.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])) : null;
-
-function navigation() {
-  const link = (word, to) => to === null ? h("span", { class: "off" }, word) : h("a", { href: `#${to}` }, word);
-  return h("nav", {}, link("← all builds", ""), h("span", {}, link("previous", neighbour(-1)), link("next", neighbour(1))));
-}
-
 function verdictView(verdict, key, chart) {
   const clue = ({ grade, at, moment: when, text, line }) => h("tr", {},
     h("td", { class: "grade" }, grade),
@@ -146,14 +124,14 @@ function logView({ log, marks }, key) {
 }
 
 // The log stands at the line that the verdict names, else at its first telling line, or at its end.
-function showTelling(verdict) {
+function viewed({ verdict }) {
   const named = verdict?.evidence.find((clue) => numbered.has(clue.line))?.line;
   const box = find(".log", page), line = numbered.get(named ?? marked[0]);
   if (box) box.scrollTop = line ? line.offsetTop - box.offsetTop - box.clientHeight / 2 : box.scrollHeight;
 }
 
-function goToLine(number) {
-  const line = numbered.get(number);
+function goToPlace(place) {
+  const number = +place, line = numbered.get(number);
   if (!line) return;
   all(".line.here", page).forEach((other) => other.classList.remove("here"));
   line.classList.add("here");
@@ -167,22 +145,6 @@ function nextMark(by) {
   if (!marked.length) return;
   markAt = (Math.max(markAt, by > 0 ? -1 : 0) + by + marked.length) % marked.length;
   const here = `${open}:${marked[markAt]}`;
-  if (location.hash === `#${here}`) goToLine(marked[markAt]);
+  if (location.hash === `#${here}`) goToPlace(marked[markAt]);
   else location.hash = here;
 }
-
-// -- begin ---------------------------------------------------------------------------------------------------------
-
-for (const hidden of ["#filters", ".keys"]) find(hidden).hidden = false;
-text.addEventListener("input", filter);
-find("#filters").addEventListener("submit", (event) => event.preventDefault());
-for (const chip of chips) chip.addEventListener("click", () => { chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true")); filter(); });
-for (const head of all("#builds thead th")) find("button", head).addEventListener("click", () => sort(head));
-body.addEventListener("click", (event) => {
-  const row = event.target.closest("tr");
-  if (row && !event.target.closest("a") && !getSelection().toString()) goTo(keyOf(row));
-});
-addEventListener("hashchange", route);
-filter();
-route();
-performance.mark("usable");

@@ -106,11 +106,6 @@ function marks(data, x, floor, width) {
         clipped(mark.text, (right ? at - BOX.left : width - at) - 20)) : null);
   });
 }
-const clipped = (words, pixels) => {
-  const most = Math.max(8, Math.floor(pixels / 6.4));
-  return words.length <= most ? words : `${words.slice(0, most - 1)}…`;
-};
-
 // -- reading it moment by moment -----------------------------------------------------------------------------------
 
 const at = (chart, event) => {

@@ -1,42 +1,6 @@
-"use strict";
-// The overview: filter, sort, choose with the keyboard; and which build the address names. Texts of a project become
-// text nodes and nothing else.
-
-const SVG = "http://www.w3.org/2000/svg";
-
-function make(space, tag, attributes, children) {
-  const element = space ? document.createElementNS(space, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
-  }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
-  return element;
-}
-const h = (tag, attributes, ...children) => make(null, tag, attributes, children);
-const s = (tag, attributes, ...children) => make(SVG, tag, attributes, children);
-const find = (selector, within = document) => within.querySelector(selector);
-const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-
-// `Words` between backticks are code, as the sentences of verdicts have them.
-const prose = (words) => words.split("`").length % 2 ? words.split("`").map((part, i) => i % 2 ? h("code", {}, part) : part) : words;
-
-// Bytes and seconds in the words of buildproof/units.py.
-function size(count) {
-  if (count === null || count === undefined) return "unknown";
-  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
-    if (Math.abs(count) < 1024) return `${Math.abs(count) < 1000 ? +count.toPrecision(3) : Math.round(count)} ${unit}`;
-    count /= 1024;
-  }
-  return `${+count.toPrecision(3)} TiB`;
-}
-function moment(seconds) {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds), two = (n) => String(n).padStart(2, "0");
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  return `${Math.floor(whole / 3600)} h ${two(Math.floor(whole % 3600 / 60))} min`;
-}
+// The overview: filter, sort, choose with the keyboard; and which build the address names. What is seen of a build that
+// is open is told by another file: `buildView` makes it, `viewed` comes when it stands in the page, `goToPlace` leads
+// to a place in it that the address names, and `nextMark` to the next that is worth a look.
 
 const overview = find("#overview"), page = find("#build");
 const body = find("#builds tbody"), rows = all("tr", body);
@@ -86,13 +50,13 @@ const details = document.getElementsByClassName("details");
 let open = null, scrolled = 0;
 
 function addressed() {
-  const [key, line] = location.hash.slice(1).split(":");
-  return { key: places.has(key) ? key : null, line: +line || null };
+  const [key, place] = location.hash.slice(1).split(":");
+  return { key: places.has(key) ? key : null, place: place || null };
 }
 const isRead = (place) => document.readyState !== "loading" || details.length > place + 1;
 
 function route() {
-  const { key, line } = addressed();
+  const { key, place } = addressed();
   if (key !== null && !isRead(places.get(key))) {
     addEventListener("DOMContentLoaded", route, { once: true });
     return;
@@ -112,12 +76,12 @@ function route() {
     } else {
       const data = JSON.parse(details[places.get(key)].textContent);
       page.append(...buildView(data, key).filter(Boolean));
-      showTelling(data.verdict);
+      viewed(data);
       scrollTo(0, 0);
       find("h1", page).focus({ preventScroll: true });
     }
   }
-  if (line) goToLine(line);
+  if (place) goToPlace(place);
 }
 const titleOfAll = document.title;
 
@@ -126,6 +90,11 @@ function neighbour(by) {
   return at < 0 ? null : keys[at + by] ?? null;
 }
 const goTo = (key) => { if (key !== null) location.hash = key; };
+
+function navigation() {
+  const link = (word, to) => to === null ? h("span", { class: "off" }, word) : h("a", { href: `#${to}` }, word);
+  return h("nav", {}, link("← all builds", ""), h("span", {}, link("previous", neighbour(-1)), link("next", neighbour(1))));
+}
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
