@@ -51,6 +51,7 @@ class LiveBuilds:
         self.has_board = _can_redraw(config)
         self._view: View | None = None
         self._of = 0
+        self.has_broken_a_line = False
         self._done: set[str] = set()
 
     def begin(self, folder: RunFolder, of: int) -> None:
@@ -78,6 +79,7 @@ class LiveBuilds:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Iterator[None]:
         """The outcome of a test is written."""
         with self.aside():
+            self._name_again(report)
             yield
         _, measured, rest = report.nodeid.rpartition("::test_measured[")
         if measured and report.when == "call":
@@ -94,6 +96,20 @@ class LiveBuilds:
         if self._view:
             self._view.stop()
             self._view = None
+
+    def _name_again(self, report: pytest.TestReport) -> None:
+        """Begin the line of a test anew when something was said in its midst: else its outcome stands there alone."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        has_outcome = report.when == "call" or not report.passed
+        if not reporter or not self.has_broken_a_line or not has_outcome or hasattr(report, "node"):
+            return
+        self.has_broken_a_line = False
+        if self._config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) > 0:
+            begun = reporter.currentfspath = reporter._locationline(report.nodeid, *report.location)  # noqa: SLF001
+        else:
+            reporter.currentfspath = self._config.rootpath / report.nodeid.partition("::")[0]
+            begun = f"{os.path.relpath(reporter.currentfspath, reporter.startpath)} "
+        reporter._tw.write(begun)  # noqa: SLF001 (its own way puts an empty line before that)
 
     def _look(self) -> Board:
         from buildproof.live import Board, read_all  # noqa: PLC0415
@@ -136,6 +152,9 @@ def say(config: pytest.Config, text: str) -> None:
             if not config.workerinput.get(_BOARD):
                 sys.stderr.write(f"{harmless(text)}\n")
         elif reporter:
+            live = live_of(config)
+            if live and reporter.currentfspath:
+                live.has_broken_a_line = True
             reporter.ensure_newline()
             reporter.write_line(harmless(text))
 

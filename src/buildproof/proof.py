@@ -50,7 +50,8 @@ class Proof:
         lines = [f"{self.build.id}: “{claim}” does not hold: {decision.why}"]
         verdict = record.verdict
         if verdict:
-            lines += [f"verdict: {verdict.outcome} ({verdict.cause}, grade {verdict.grade}): {verdict.summary}"]
+            said = "" if verdict.summary in decision.why else f": {verdict.summary}"
+            lines += [f"verdict: {verdict.outcome} ({verdict.cause}, grade {verdict.grade}){said}"]
             lines += [f"next: {advice}" for advice in verdict.advice]
         lines = [row for line in lines for row in _wrapped(line)]
         if claim in {Claim.BUILDS, Claim.MEASURED} and record.last_lines:

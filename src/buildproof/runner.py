@@ -226,7 +226,7 @@ class _Job:
         """Note in the record that a phase has begun, and how long it took."""
         self._record = replace(self._record, phase=phase)
         self._folder.put_build(self._record)
-        self._live.tell(phase=phase)
+        self._live.tell(phase=phase, at_work=None)
         if phase in _LONG_PHASES:
             self._say(f"{self._build.id}: {phase}")
         began = time.monotonic()
