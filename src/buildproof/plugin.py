@@ -10,7 +10,7 @@ import pytest
 from buildproof.budget.allowance import Asked
 from buildproof.errors import BuildproofError
 from buildproof.interrupts import as_interrupts, with_its_parent
-from buildproof.plugin_live import folded, live_of, say
+from buildproof.plugin_live import columns, folded, live_of, say
 from buildproof.plugin_matrix import build_of, builds_named, refuse_bad_input, refuse_unknown_builds
 from buildproof.plugin_root import refuse_unasked
 
@@ -145,7 +145,7 @@ def proof(request: pytest.FixtureRequest) -> Proof:
     from buildproof.proof import Proof  # noqa: PLC0415
 
     session = _session(request.config)
-    return Proof(request.param, session.outcome, session.folder.read)
+    return Proof(request.param, session.outcome, session.folder.read, columns(request.config))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -97,6 +97,15 @@ class LiveBuilds:
             self._view.stop()
             self._view = None
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Iterator[None]:
+        """What stopped a run is said in its own words: pytest would put the name of a class of its own before them."""
+        yield
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        told = reporter._keyboardinterrupt_memo if reporter else None  # noqa: SLF001 (what it shows at the very end)
+        if isinstance(excinfo.value, pytest.exit.Exception) and told and told.reprcrash:
+            told.reprcrash.message = str(excinfo.value)
+
     def _name_again(self, report: pytest.TestReport) -> None:
         """Begin the line of a test anew when something was said in its midst: else its outcome stands there alone."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -129,6 +138,13 @@ def live_of(config: pytest.Config) -> LiveBuilds | None:
     """What this process shows; None in a worker."""
     live: LiveBuilds | None = config.pluginmanager.get_plugin(_NAME)
     return live
+
+
+def columns(config: pytest.Config) -> int:
+    """How wide the terminal is; of a pipe and of a worker's terminal what pytest makes up."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    width: int = reporter._tw.fullwidth if reporter else 80  # noqa: SLF001 (config's own writer asserts a reporter)
+    return width
 
 
 def aside(config: pytest.Config) -> AbstractContextManager[None]:

@@ -12,14 +12,17 @@ from buildproof.plan import Build
 from buildproof.record import BuildRecord, RunRecord
 from buildproof.verdict.claims import Answer, Claim, Decision, decide
 
-_WIDTH = 79
+_WIDTH = 79  # columns; what is wider reads badly, and a log has no width
 
 
 class Proof:
     """One build of the matrix; however many claims are asked, it is built once."""
 
-    def __init__(self, build: Build, outcome: Callable[[Build], BuildRecord], run: Callable[[], RunRecord]) -> None:
+    def __init__(
+        self, build: Build, outcome: Callable[[Build], BuildRecord], run: Callable[[], RunRecord], width: int = _WIDTH
+    ) -> None:
         self.build = build
+        self._width = min(width, _WIDTH)
         self._outcome, self._run = outcome, run
 
     @property
@@ -53,16 +56,16 @@ class Proof:
             said = "" if verdict.summary in decision.why else f": {verdict.summary}"
             lines += [f"verdict: {verdict.outcome} ({verdict.cause}, grade {verdict.grade}){said}"]
             lines += [f"next: {advice}" for advice in verdict.advice]
-        lines = [row for line in lines for row in _wrapped(line)]
+        lines = [row for line in lines for row in _wrapped(line, self._width)]
         if claim in {Claim.BUILDS, Claim.MEASURED} and record.last_lines:
             lines += ["last lines of the log:", *(f"    {line}" for line in record.last_lines[-15:])]
         return harmless("\n".join(lines))
 
 
-def _wrapped(text: str) -> list[str]:
-    """One paragraph in rows that fit a usual terminal: pytest shows them as they are, and a terminal cuts words."""
+def _wrapped(text: str, width: int) -> list[str]:
+    """One paragraph in rows that fit the terminal: pytest shows them as they are, and a terminal cuts words."""
     rows = [
-        textwrap.wrap(row, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
+        textwrap.wrap(row, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) or [""]
         for row in text.splitlines()
     ]
     return [row for some in rows for row in some]

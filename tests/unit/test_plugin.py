@@ -56,6 +56,7 @@ class Ran:
     def __init__(self, exit_code: int, said: str) -> None:
         self.exit_code, self.said = int(exit_code), said
         assert "Traceback" not in said, said
+        assert "_pytest.outcomes" not in said, said
 
 
 class Project:

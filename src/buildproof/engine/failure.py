@@ -18,7 +18,7 @@ CALL_TIMEOUT_S = 60.0
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _NO_ENGINE = (
     "start Docker (`systemctl start docker`, or Docker Desktop) or point DOCKER_HOST at one; "
-    "`buildproof doctor` tells more"
+    "`docker info` shows whether one answers"
 )
 # What runc ("rlimit type 7") and crun ("RLIMIT_NOFILE") say when the engine lacks CAP_SYS_RESOURCE, see getrlimit(2).
 _RLIMIT_REFUSED = re.compile(r"rlimit(?: type (\d+)|s? .?RLIMIT_(\w+)).*?: (operation not permitted)", re.IGNORECASE)
