@@ -135,6 +135,13 @@ def test_a_zombie_that_called_exec_stays_without_a_command_line(tmp_path: Path) 
     assert as_met(child, census(tmp_path, LINKER, zombie), {21: child}) == zombie
 
 
+def test_who_was_met_before_its_exec_has_not_its_parents_command_line(tmp_path: Path) -> None:
+    child, early = record(21, ppid=20, signal=7), Seen(21, 20, "ld", LINKER.words, cwd="/work")
+    met = as_met(child, census(tmp_path, LINKER, early), {21: child})
+    assert met is not None
+    assert (met.pid, met.cmdline, met.cwd) == (21, None, "/work")
+
+
 def test_a_parent_that_is_alive_and_was_not_met_before_is_looked_at(tmp_path: Path) -> None:
     folder = tmp_path / "20"
     folder.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,40 @@ def test_the_command_line_before_exec_is_replaced_by_the_programs_own(proc: Proc
     proc.add(7, "cc1", cmdline=b"cc1\0changed it again\0")
     census.measure()
     assert cmdline_of(census, 7, "cc1") == settled
+
+
+def test_a_command_line_that_is_its_parents_is_read_again_for_its_exec_may_be_to_come(proc: Proc) -> None:
+    """It waits for a CPU between fork(2) and exec(2), and its name is the same after it."""
+    census = Census(proc.root)
+    proc.add(7, "sh", cmdline=b"sh\0build.sh\0", high=9000)
+    proc.add(8, "sh", 7, cmdline=b"sh\0build.sh\0", high=9000)
+    for _ in range(3):
+        census.measure()
+    proc.add(8, "sh", 7, cmdline=b"sh\0link.sh\0", high=10)
+    census.measure()
+    assert cmdline_of(census, 8, "sh") == "sh link.sh"
+    assert census.alive[8].peak_rss == 10 * KIB
+    assert census.alive[8].settled
+
+
+def test_the_faults_of_children_count_when_they_were_waited_for() -> None:
+    with subprocess.Popen(
+        ("/bin/sh", "-c", "read -r _; /bin/sh -c true; echo; read -r _"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as gate:
+        assert gate.stdin
+        assert gate.stdout
+        before = Census().childrens_faults(gate.pid)
+        gate.stdin.write(b"\n")
+        gate.stdin.flush()
+        gate.stdout.readline()
+        after = Census().childrens_faults(gate.pid)
+        gate.stdin.close()
+    assert before == 0
+    assert after
+
+
+def test_nobody_knows_the_faults_of_who_is_gone(proc: Proc) -> None:
+    assert Census(proc.root).childrens_faults(99) is None
 
 
 def test_a_zombie_keeps_the_command_line_that_it_had(proc: Proc) -> None:

@@ -80,7 +80,7 @@ class FakeCensus(Census):
         super().__init__(Path("/nowhere"))
         self.add(GATE, 1, "sh")
         self.add(51, GATE, "sh")
-        self.measured = self.noted = 0
+        self.measured = self.noted = self.faults = 0
 
     def add(self, pid: int, ppid: int, comm: str, rss: int = 0) -> None:
         self.alive[pid] = Seen(pid, ppid, comm, (comm, "x.c"), peak_rss=rss, rss=rss, settled=True)
@@ -90,6 +90,10 @@ class FakeCensus(Census):
 
     def measure(self) -> None:
         self.measured += 1
+
+    def childrens_faults(self, pid: int) -> int:
+        assert pid == GATE
+        return self.faults
 
     def top(self) -> list[Seen]:
         return sorted(self.alive.values(), key=lambda seen: seen.peak_rss, reverse=True)
@@ -414,9 +418,36 @@ def test_counters_are_read_four_times_a_second(bench: Bench) -> None:
     bench.tick(0.01)
     bench.cgroup.values["cpu_us"] = 777
     bench.tick(0.2)
-    assert bench.state()["counters"]["cpu_us"] == 100
+    assert bench.watch._counters["cpu_us"] == 100
     bench.tick(0.06)
-    assert bench.state()["counters"]["cpu_us"] == 777
+    assert bench.watch._counters["cpu_us"] == 777
+
+
+def test_before_the_client_ends_a_build_all_that_happened_until_then_is_told(bench: Bench) -> None:
+    bench.tick(0.01)
+    bench.cgroup.values["oom_kills"] = 1
+    bench.journal.waiting += [record(60, signal=9), record(61)]
+    state = bench.state()
+    assert (state["final"], state["exited"], state["counters"]["oom_kills"]) == (False, 2, 1)
+    assert [event["event"] for event in bench.events[-2:]] == ["signalled", "state"]
+
+
+def test_a_command_that_had_ended_when_the_client_would_end_it_is_told_as_ended(bench: Bench) -> None:
+    bench.tick(0.01)
+    bench.journal.waiting.append(record(51, GATE, code=3))
+    state = bench.state()
+    assert (state["final"], state["command"]["exit_code"]) == (True, 3)
+    before = len(bench.events)
+    bench.watch.obey({"do": "sum-up"})
+    bench.tick(0.01)
+    assert len(bench.events) == before
+
+
+def test_counters_are_read_when_the_gate_has_ended_for_its_cgroup_goes_with_it(bench: Bench) -> None:
+    bench.tick(0.01)
+    bench.cgroup.values["oom_kills"] = 1
+    bench.tick(0.01, record(GATE, 1, signal=9))
+    assert bench.watch._counters["oom_kills"] == 1
 
 
 def test_a_state_tells_the_limits_above_now_and_at_the_start(bench: Bench) -> None:
@@ -492,6 +523,12 @@ def test_the_build_is_over_when_the_gate_is_gone(bench: Bench) -> None:
     bench.tick()
     final = bench.told("state")[-1]
     assert (final["final"], final["command"]) == (True, None)
+
+
+def test_a_gate_that_has_ended_and_was_not_waited_for_is_gone(bench: Bench) -> None:
+    bench.census.alive[GATE].is_over = True
+    bench.tick()
+    assert bench.told("state")[-1]["final"]
 
 
 def test_who_is_on_its_way_out_when_the_build_is_over_is_not_left_over(bench: Bench) -> None:
@@ -571,6 +608,7 @@ def test_with_suspended_accounting_the_build_is_over_when_the_gate_has_been_alon
     bench = Bench(monkeypatch)
     bench.go()
     del bench.census.alive[51]
+    bench.census.faults = 90
     for _ in range(20):
         bench.tick()
     assert not any(state["final"] for state in bench.told("state"))
@@ -581,13 +619,28 @@ def test_with_suspended_accounting_the_build_is_over_when_the_gate_has_been_alon
     assert (final["final"], final["command"], final["accounting_suspended"]) == (True, None, True)
 
 
-def test_without_accounting_a_command_that_is_still_being_forked_is_waited_for(unaccounted: Bench) -> None:
+def test_without_accounting_a_gate_that_was_not_let_go_yet_is_waited_for(unaccounted: Bench) -> None:
+    """The word to go passes through the client and the engine: a busy machine may need long for it."""
     del unaccounted.census.alive[51]
-    for _ in range(4):
-        unaccounted.tick(0.04)
+    for _ in range(200):
+        unaccounted.tick()
     assert not any(state["final"] for state in unaccounted.told("state"))
-    for _ in range(4):
-        unaccounted.tick(0.04)
+    unaccounted.census.add(51, GATE, "sh")
+    unaccounted.tick()
+    del unaccounted.census.alive[51]
+    for _ in range(3):
+        unaccounted.tick()
+    assert unaccounted.told("state")[-1]["final"]
+
+
+def test_without_accounting_a_command_that_nobody_met_has_ended_when_the_gate_has_waited_for_it(
+    unaccounted: Bench,
+) -> None:
+    del unaccounted.census.alive[51]
+    unaccounted.tick()
+    unaccounted.census.faults = 90
+    for _ in range(3):
+        unaccounted.tick()
     assert unaccounted.told("state")[-1]["final"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from .accounting import Record
 from .processes import Census, Seen
@@ -27,9 +28,12 @@ def as_met(record: Record, census: Census, others: Mapping[int, Record]) -> Seen
 
     One that never called exec(2), which the kernel notes (AFORK of acct(5)), runs its parent's program with its
     parent's command line and mappings. So where it was too short-lived to be met, or was met when it had ended and had
-    no words any more, its nearest forebear tells of it.
+    no words any more, its nearest forebear tells of it. One that did call it, and was met with its parent's words, was
+    met before that: its own are not known.
     """
     own = census.ended(record.pid, record.comm)
+    if own and not record.forked_only and census.has_words_of(own, record.ppid):
+        own = replace(own, words=())
     if own and own.words:
         return own
     for kin in _lineage(record, others):

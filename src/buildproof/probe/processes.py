@@ -192,19 +192,27 @@ class Census:
             return
         status = status_of(raw)
         seen = self.alive.get(pid)
-        if seen is None or seen.comm != status.comm or not seen.settled:
-            before = seen if seen and seen.comm == status.comm else None  # exec(2) starts the marks anew
-            words = _words(self._proc, pid) or (before.words if before else ())  # a zombie shows none
-            seen = Seen(pid, status.ppid, status.comm, words, cwd=self._cwd(pid), settled=before is not None)
+        if seen is None or seen.comm != status.comm or not seen.settled or self.has_words_of(seen, seen.ppid):
+            again = seen if seen and seen.comm == status.comm else None
+            words = _words(self._proc, pid)
+            before = again if again and words in {(), again.words} else None  # exec(2) starts the marks anew
+            words = words or (before.words if before else ())  # a zombie shows none
+            seen = Seen(pid, status.ppid, status.comm, words, cwd=self._cwd(pid), settled=again is not None)
             if before:
                 seen.peak_rss, seen.peak_address_space = before.peak_rss, before.peak_address_space
                 seen.cwd, seen.mapped = seen.cwd or before.cwd, before.mapped
+            if again and not (before and before.settled):
                 self._fresh.add(pid)
             self.alive[pid] = seen
         seen.peak_rss = max(seen.peak_rss, status.peak_rss)
         seen.peak_address_space = max(seen.peak_address_space, status.peak_address_space)
         seen.rss, seen.ppid, seen.is_over = status.rss, status.ppid, status.is_over
         self._keep(seen)
+
+    def has_words_of(self, seen: Seen, parent: int) -> bool:
+        """Whether it shows the command line of its parent: until its exec(2), which waits for a CPU like all else."""
+        above = self.met(parent)
+        return above is not None and bool(seen.words) and seen.words == above.words
 
     def _cwd(self, pid: int) -> str | None:
         try:
@@ -216,6 +224,14 @@ class Census:
         self._top[seen.pid, seen.comm] = seen
         if len(self._top) > 4 * self.TOP:
             self._top = {(s.pid, s.comm): s for s in self.top()}
+
+    def childrens_faults(self, pid: int) -> int | None:
+        """The minor page faults of the children that a process has waited for: `cminflt` of proc_pid_stat(5).
+
+        No program starts without some.
+        """
+        raw = _read(f"{self._proc}/{pid}/stat")
+        return int(raw.rpartition(b")")[2].split()[8]) if raw else None
 
     def note_end(self, pid: int) -> None:
         """Its end was read: should it be met once more it is on its way out.

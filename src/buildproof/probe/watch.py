@@ -21,7 +21,6 @@ CENSUS_EVERY_S = 0.25
 MAPPINGS_EVERY_S = 1.0
 STATE_EVENT_EVERY_S = 1.0
 GCC_ICE_EXIT_CODE = 4  # ICE_EXIT_CODE of gcc/system.h: what GCC exits with when it caught a signal of its own
-UNACCOUNTED_GRACE_S = 0.2
 UNACCOUNTED_IDLE_TICKS = 3
 
 
@@ -46,9 +45,11 @@ class Watch:
         self._gate_pid = 0  # the shell that holds the build back, and waits for its end
         self._began: float | None = None
         self._ended = False
+        self._is_let_go = False
         self._idle_ticks = 0
+        self._faults_at_start: int | None = None
         self._peak_pids = 0
-        self._largest: tuple[int, str] | None = None
+        self._largest: tuple[int, str, tuple[str, ...]] | None = None
         self._at_start: dict[str, int | None] = {}
         self._counters: dict[str, int | None] = {}
         self._ancestors_at_start: list[dict[str, str | int | None]] = []
@@ -75,8 +76,8 @@ class Watch:
                 self._report_limits()
             case "go":
                 self._start()
-            case "sum-up":
-                self._sum_up(final=False, command=None)
+            case "sum-up" if self._began is not None and not self._ended:
+                self._sum_up_now(time.monotonic() - self._began)
 
     # -- before the build ---------------------------------------------------------------------------
 
@@ -128,6 +129,7 @@ class Watch:
         if self._journal:
             list(self._journal.drain())
         self._began = time.monotonic()
+        self._faults_at_start = self._census.childrens_faults(self._gate_pid)
         if self._cgroup and self._memory:
             self._memory.start(self._began)
             self._at_start = self._counters = self._cgroup.counters()
@@ -167,23 +169,30 @@ class Watch:
             self._sum_up(final=False, command=None)
         if self._is_due("counters", now, COUNTERS_EVERY_S):
             self._read_counters()
-        if command is not None or self._is_over(at_s):
+        if command is not None or self._is_over():
             self._finish(command)
         elif self._is_due("state", now, STATE_EVENT_EVERY_S):
             self._sum_up(final=False, command=None)
 
-    def _is_over(self, at_s: float) -> bool:
+    def _is_over(self) -> bool:
         """True when the gate is gone, or, where no accounting can tell, when it has had no child for a while.
 
         Accounting that the kernel may have suspended tells nothing: the command's own record may be among the lost.
         """
-        if self._gate_pid not in self._census.alive:
+        gate = self._census.alive.get(self._gate_pid)
+        if gate is None or gate.is_over:
             return True
         if self._journal and not self._journal.suspended:
             return False
         busy = any(seen.ppid == self._gate_pid for seen in self._census.alive.values())
-        self._idle_ticks = 0 if busy else self._idle_ticks + 1
-        return at_s > UNACCOUNTED_GRACE_S and self._idle_ticks >= UNACCOUNTED_IDLE_TICKS
+        self._is_let_go = self._is_let_go or busy or self._has_waited_for_a_child()
+        self._idle_ticks = 0 if busy or not self._is_let_go else self._idle_ticks + 1
+        return self._idle_ticks >= UNACCOUNTED_IDLE_TICKS
+
+    def _has_waited_for_a_child(self) -> bool:
+        """Whether the gate's command has come and gone: on a busy machine the word to go reaches the gate late."""
+        faults = self._census.childrens_faults(self._gate_pid)
+        return faults is not None and self._faults_at_start is not None and faults > self._faults_at_start
 
     def _account(self, at_s: float) -> Record | None:
         """Report the ends since the last tick; returns the command's own, if it is among them."""
@@ -192,6 +201,7 @@ class Watch:
         by_pid = {record.pid: record for record in records}
         for record in records:
             if record.pid == self._gate_pid:
+                self._read_counters()  # its cgroup goes with it
                 continue
             seen = as_met(record, self._census, by_pid)
             is_sigbus = record.signal == signal.SIGBUS or record.exit_code == GCC_ICE_EXIT_CODE
@@ -217,8 +227,8 @@ class Watch:
         if usage is None:
             return
         largest = next(iter(memory.largest_first()), None)
-        if largest and (largest.pid, largest.comm) != self._largest and largest.settled:
-            self._largest = largest.pid, largest.comm
+        if largest and (largest.pid, largest.comm, largest.words) != self._largest and largest.settled:
+            self._largest = largest.pid, largest.comm, largest.words
             self._emit("process", pid=largest.pid, comm=largest.comm, cmdline=largest.cmdline)
         self._emit(
             "sample",
@@ -252,6 +262,15 @@ class Watch:
             self._account(at_s)  # what ended meanwhile: orphans of the command die right behind it
         self._ends.tell_the_last()
         self._sum_up(final=True, command=command)
+
+    def _sum_up_now(self, at_s: float) -> None:
+        """The client is about to end the build: all that happened until now, the command's own end among it."""
+        command = self._account(at_s)
+        if command is not None:
+            self._finish(command)
+            return
+        self._read_counters()
+        self._sum_up(final=False, command=None)
 
     def _sum_up(self, *, final: bool, command: Record | None) -> None:
         if self._began is None:
