@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from buildproof.evidence import Artifact
+from buildproof.limits import show_limit
 from buildproof.record import BuildRecord
 from buildproof.units import clock, size
+from buildproof.verdict import Verdict
+
+
+def verdict(told: Verdict) -> str:
+    """Outcome and cause, unless that is the same word."""
+    return told.outcome.value + (f" ({told.cause})" if told.cause and told.cause != told.outcome else "")
 
 
 def peak(build: BuildRecord) -> str:
@@ -26,3 +35,14 @@ def time(build: BuildRecord) -> str:
 def size_and_start(artifact: Artifact) -> str:
     """How large an artifact is, and whether it was seen to start."""
     return size(artifact.size) + (", starts" if artifact.started and not artifact.started.complaint else "")
+
+
+def unmet(builds: Iterable[BuildRecord]) -> dict[tuple[str, str], list[str]]:
+    """Limits that were not in force: which and why, and the ids of the builds it concerns."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for build in builds:
+        for name, state in build.limits.items():
+            if not state.in_force:
+                asked = f"{name.replace('_', ' ')} {show_limit(name, state.requested)}"
+                found.setdefault((asked, state.why or "unknown why"), []).append(build.id)
+    return found

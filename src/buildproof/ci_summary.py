@@ -6,11 +6,11 @@ on a line of its own (docs.github.com, "Workflow commands for GitHub Actions").
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from buildproof import cells
-from buildproof.hostile import harmless, markdown, markdown_prose
+from buildproof.hostile import harmless, markdown, markdown_advice, markdown_prose
 from buildproof.record import BuildRecord, RunRecord
 from buildproof.units import size
 from buildproof.verdict import Family, Outcome, Verdict
@@ -43,6 +43,12 @@ def summary(record: RunRecord) -> str:
         if len((text + section).encode()) > _LARGEST:
             break
         text, told = text + section, told + 1
+    unmet = [
+        f"- {markdown_prose(asked)}: {markdown_prose(why)} ({'all builds' if len(ids) == len(run) else ', '.join(map(markdown, ids))})"
+        for (asked, why), ids in cells.unmet(run).items()
+    ]
+    if unmet:
+        text += "\n".join(_folded(f"limits not in force: {len(unmet)}", unmet)) + "\n"
     if told < len(failing):
         text += f"\n{len(failing) - told} more verdicts are in the report: they are too long for this page.\n"
     return text
@@ -52,7 +58,7 @@ def _cells(build: BuildRecord) -> Iterator[str]:
     verdict = build.verdict
     yield _SIGNS[verdict.outcome.family] if verdict else ""
     yield markdown(build.id)
-    yield markdown_prose(verdict.outcome.value + (f" ({verdict.cause})" if verdict.cause else "")) if verdict else ""
+    yield markdown_prose(cells.verdict(verdict)) if verdict else ""
     yield cells.peak(build)
     yield cells.budget(build)
     yield size(build.memory.limit)
@@ -76,15 +82,23 @@ def _section(build: BuildRecord) -> Iterator[str]:
     yield ""
     yield from _evidence(verdict)
     if build.last_lines:
-        yield ""
-        yield "<details><summary>last lines of the log</summary>"
-        yield ""
-        yield "<pre>" + "<br>".join(markdown_prose(line) for line in build.last_lines[-15:]) + "</pre>"
-        yield ""
-        yield "</details>"
+        yield from _folded("last lines of the log", [_as_it_is(build.last_lines[-15:])])
     if build.reproduce:
-        yield ""
-        yield f"By hand: {markdown(build.reproduce)}"
+        yield from _folded("run it by hand", [_as_it_is([build.reproduce])])
+
+
+def _folded(title: str, body: Iterable[str]) -> Iterator[str]:
+    """What is there for who asks."""
+    yield ""
+    yield f"<details><summary>{title}</summary>"
+    yield ""
+    yield from body
+    yield ""
+    yield "</details>"
+
+
+def _as_it_is(rows: Iterable[str]) -> str:
+    return "<pre>" + "<br>".join(map(markdown_prose, rows)) + "</pre>"
 
 
 def _evidence(verdict: Verdict) -> Iterator[str]:
@@ -94,7 +108,7 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
     for contradiction in verdict.contradictions:
         yield f"- **but**: {markdown_prose(contradiction)}"
     for advice in verdict.advice:
-        yield f"- **next**: {markdown_prose(advice)}"
+        yield f"- **next**: {markdown_advice(advice)}"
 
 
 def _row(row: Iterator[str] | tuple[str, ...] | list[str]) -> str:

@@ -32,6 +32,7 @@ _UNSEEN = re.compile(
 # GitHub's runner obeys `::command::` at the start of a line, white space aside, and the older `##[command]` anywhere in
 # one (actions/runner, ActionCommand.cs); Azure Pipelines obeys `##vso[`, TeamCity `##teamcity[`. A colour is no start.
 _COMMANDS = re.compile(r"^(?:[^\S\n]|\x1b\[[0-9;]*m)*(?=::)|##(?=(?:vso|teamcity)?\[)", re.MULTILINE)
+_QUOTED = re.compile("&#96;(.+?)&#96;")  # a pair of backquotes, once they are character references
 _PUNCTUATION = re.compile(r"[^\w ]|_")
 _SURROGATE_ESCAPES = range(0xDC80, 0xDD00)  # PEP 383: a byte that is no UTF-8
 
@@ -94,6 +95,11 @@ def markdown(text: str) -> str:
 def markdown_prose(text: str) -> str:
     """The same for a sentence that is read as one. An @ stands alone: services look for mentions in what they drew."""
     return _referred(text).replace("&#64;", "<span>&#64;</span>")
+
+
+def markdown_advice(text: str) -> str:
+    """The same for a sentence of ours that names keys and commands between backquotes: those are shown as code."""
+    return _QUOTED.sub(r"<code>\1</code>", markdown_prose(text))
 
 
 def _referred(text: str) -> str:

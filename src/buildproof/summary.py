@@ -13,7 +13,6 @@ from rich.table import Table
 from buildproof import cells
 from buildproof.errors import ExitCode
 from buildproof.hostile import harmless_line, without_commands
-from buildproof.limits import show_limit
 from buildproof.record import BuildRecord, RunRecord
 from buildproof.terminal import joined, line, text
 from buildproof.units import size
@@ -140,7 +139,7 @@ def _tell_verdict(console: Console, build: BuildRecord, folder: Path) -> None:
     verdict = build.verdict
     if not verdict or verdict.outcome is Outcome.PASSED:
         return
-    title = f"{build.id}: {verdict.outcome}" + (f" ({verdict.cause})" if verdict.cause else "")
+    title = f"{build.id}: {cells.verdict(verdict)}"
     console.print()
     console.print(line(title, f"bold {_STYLES[verdict.outcome.family]}"))
     console.print(Padding(text(verdict.summary), (0, 0, 0, 2)))
@@ -170,22 +169,17 @@ def _told_evidence(verdict: Verdict) -> Table:
 
 def _tell_limits(console: Console, builds: list[BuildRecord]) -> None:
     """Each limit that is not in force once, with the builds it concerns."""
-    unmet: dict[tuple[str, str, str], list[str]] = {}
-    for build in builds:
-        for name, state in build.limits.items():
-            if not state.in_force:
-                unmet.setdefault((name, show_limit(name, state.requested), state.why or "unknown why"), []).append(
-                    build.id
-                )
-    if unmet:
-        console.print()
-        console.print(line("limits not in force:", "bold"))
-        table = Table.grid(padding=(0, _GAP))
-        table.add_column(no_wrap=True)
-        table.add_column()
-        for (name, requested, why), ids in unmet.items():
-            table.add_row(line(f"{name.replace('_', ' ')} {requested}"), line(f"{why} ({_whose(ids, builds)})"))
-        console.print(Padding(table, (0, 0, 0, 2)))
+    unmet = cells.unmet(builds)
+    if not unmet:
+        return
+    console.print()
+    console.print(line("limits not in force:", "bold"))
+    table = Table.grid(padding=(0, _GAP))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for (asked, why), ids in unmet.items():
+        table.add_row(line(asked), line(f"{why} ({_whose(ids, builds)})"))
+    console.print(Padding(table, (0, 0, 0, 2)))
 
 
 def _tell_accounting(console: Console, builds: list[BuildRecord]) -> None:

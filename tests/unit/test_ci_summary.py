@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -13,6 +14,7 @@ from tests.unit.test_hostile import NASTY
 from tests.unit.test_summary import BAD, GOOD, PASSED, run
 
 from buildproof.ci_summary import figures, github_annotations, summary
+from buildproof.limits import LimitState
 from buildproof.plugin_ci import tell
 from buildproof.record import BuildRecord
 from buildproof.verdict import Outcome
@@ -35,6 +37,26 @@ def test_every_build_is_a_row_and_only_what_failed_is_told_in_full() -> None:
         assert said in page
 
 
+def test_keys_in_an_advice_are_code_and_what_is_long_is_folded() -> None:
+    page = drawn(replace(BAD, reproduce="docker run --rm box", last_lines=("Killed",)))
+    assert "Raise <code>mem_limit</code> above 6 GiB" in page
+    assert page.count("<details>") == page.count("</details>") == 2
+    assert "docker run --rm box</pre>" in unescape(page)
+
+
+def test_limits_that_were_not_in_force_are_there_for_who_asks() -> None:
+    swap = LimitState(requested=8 << 30, effective=None, in_force=False, why="no swap on the host")
+    page = drawn(replace(GOOD, limits={"memory_swap": swap}), BAD)
+    assert "limits not in force: 1" in page
+    assert "memory swap 8 GiB: no swap on the host (<code>launcher-windows-4g</code>)" in unescape(page)
+    assert "limits not in force" not in drawn(GOOD, BAD)
+
+
+def test_one_word_is_not_said_twice() -> None:
+    verdict = replace(PASSED, outcome=Outcome.CANCELLED, cause="cancelled")
+    assert "cancelled (cancelled)" not in drawn(replace(GOOD, verdict=verdict))
+
+
 def test_what_was_not_run_is_said() -> None:
     assert "Not run: <code>" in summary(run(GOOD, replace(GOOD, id="other", verdict=None)))
 
@@ -47,9 +69,9 @@ def test_text_of_a_build_is_no_markup_in_the_summary() -> None:
     wild = drawn(replace(BAD, verdict=verdict, last_lines=(NASTY,)))
 
     def tags(page: str) -> list[str]:
-        return [
-            part.partition(">")[0] for part in page.split("<")[1:] if part.partition(">")[0] not in {"span", "/span"}
-        ]
+        """What is between backquotes in an advice is shown as code, and may be a name of the project's."""
+        idle = {"span", "/span", "code", "/code"}
+        return [name for part in page.split("<")[1:] if (name := part.partition(">")[0]) not in idle]
 
     assert tags(wild) == tags(tame)
     assert "@" not in wild.replace("<span>@</span>", "")

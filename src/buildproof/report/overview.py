@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from buildproof.limits import show_limit
+from buildproof.cells import unmet
 from buildproof.record import BuildRecord, RunRecord
 from buildproof.units import clock, duration, size
 from buildproof.verdict import Family
@@ -168,13 +168,7 @@ def run_told(run: RunRecord) -> dict[str, Any]:
 
 def _unmet(builds: Sequence[BuildRecord]) -> list[tuple[str, str, str]]:
     """Limits that were not in force: which, why, and in how many builds."""
-    count: Counter[tuple[str, str]] = Counter()
-    for build in builds:
-        for name, state in build.limits.items():
-            if not state.in_force:
-                asked = f"{name.replace('_', ' ')} {show_limit(name, state.requested)}"
-                count[asked, state.why or "unknown why"] += 1
     return [
-        (name, why, "all builds" if n == len(builds) else f"{n} of {len(builds)} builds")
-        for (name, why), n in count.items()
+        (asked, why, "all builds" if len(ids) == len(builds) else f"{len(ids)} of {len(builds)} builds")
+        for (asked, why), ids in unmet(builds).items()
     ]
