@@ -1,23 +1,38 @@
-"""Take the pictures of the report again: `.venv/bin/python docs/pictures/make.py`.
+"""Take the pictures of the documentation again, each of something real.
 
-Needs Chromium. What is to be seen is the page of a real run, the one that is kept in tests/runs.
+    .venv/bin/python docs/pictures/make.py             # report and job summary, of the run that is kept in tests/runs
+    .venv/bin/python docs/pictures/make.py terminal    # a run in a terminal, of builds that are run for it
+
+Needs Chromium, and fonts-noto-color-emoji for the signs of the summary; the terminal's need tmux and an engine.
+What is taken of a terminal is run in a clone of the last commit, in /tmp/app: no picture shows where somebody works.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT), str(HERE)]
 
+import github  # noqa: E402
+from terminal import terminal  # noqa: E402
 from tests.browser import chromium  # noqa: E402
 
+from buildproof.ci_summary import summary  # noqa: E402
 from buildproof.record import SCHEMA_VERSION  # noqa: E402
 from buildproof.report import read_runs, write  # noqa: E402
 from buildproof.verdict import Outcome  # noqa: E402
+
+KEPT = ROOT / "tests" / "runs" / f"v{SCHEMA_VERSION}"
+CLONE = Path("/tmp/app")  # noqa: S108 (it is to be seen)
+COMMAND = "./verify -n 2 --project fixtures/projects/packer --project fixtures/faults/oom-rustc -m linux"
+BUILDING = r"oom-rustc-linux +build +\d:\d\d/\d:\d\d █{4}.*\n+packer-linux +build +\d:\d\d/\d:\d\d .*MiB of 6 GiB"
 
 
 class Picture(NamedTuple):
@@ -37,24 +52,71 @@ PICTURES = (
 )
 
 
-def main(folder: Path) -> None:
-    """Draw the page of one run, and take all pictures of it."""
+def report(tab: chromium.Tab, scratch: Path) -> None:
+    """The report of the kept run."""
+    runs = read_runs([KEPT])
+    first = {build.verdict.outcome: build.id for run in runs for build in reversed(run.record.builds) if build.verdict}
+    page = write(runs, scratch / "report.html")
+    for picture in PICTURES:
+        tab.look(picture.width, picture.height, dark=picture.is_dark)
+        tab.open(page)
+        if picture.outcome:
+            tab.eval(f"location.hash = {first[picture.outcome]!r}")
+            tab.until("document.querySelector('.chart svg')")
+            tab.eval("document.activeElement.blur()")
+        tab.picture(HERE / picture.name, whole=False)
+
+
+def job_summary(tab: chromium.Tab, scratch: Path) -> None:
+    """What GitHub shows on the job's page: its beginning."""
+    (run,) = read_runs([KEPT])
+    page = scratch / "summary.html"
+    page.write_text(github.page(summary(run.record)), "utf-8")
+    tab.look(1100, 880)
+    tab.open(page)
+    tab.picture(HERE / "job-summary.png", whole=False)
+
+
+def a_run_in_a_terminal(tab: chromium.Tab, scratch: Path) -> None:
+    """The board while two builds run, and the end of the run."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(CLONE)], check=True)
+    try:
+        (CLONE / ".venv").symlink_to(sys.prefix)
+        with terminal(CLONE, columns=112, rows=34) as shell:
+            shell.type(COMMAND)
+            board = shell.wait(BUILDING, at_most_s=600)
+            shell.wait(r"=+ .*\d (passed|failed).* in [\d:.]+", at_most_s=1200)
+            end = shell.screen(history=200)
+            for name, shown in (("terminal-board.png", board), ("terminal-end.png", _from("builds", end))):
+                page = scratch / "terminal.html"
+                page.write_text(shell.page(shown), "utf-8")
+                tab.look(1200, 400)
+                tab.open(page)
+                size = tab.eval("(({ width, height }) => [width, height])(document.body.getBoundingClientRect())")
+                tab.look(*(int(side) + 1 for side in size))
+                tab.picture(HERE / name, whole=False)
+    finally:
+        shutil.rmtree(CLONE)
+
+
+def _from(section: str, screen: str) -> str:
+    """The rest of a screen from the head of one of pytest's sections on."""
+    lines = screen.splitlines()
+    return "\n".join(lines[next(at for at, line in enumerate(lines) if f"= {section} =" in line) :])
+
+
+def main(what: list[str]) -> None:
+    """Take the pictures."""
     browser = chromium.executable()
     if not browser:
         sys.exit("there is no Chromium here: apt-get install chromium")
-    runs = read_runs([folder])
-    first = {build.verdict.outcome: build.id for run in runs for build in reversed(run.record.builds) if build.verdict}
-    with tempfile.TemporaryDirectory() as scratch, chromium.tab(browser, Path(scratch)) as tab:
-        page = write(runs, Path(scratch) / "report.html")
-        for picture in PICTURES:
-            tab.look(picture.width, picture.height, dark=picture.is_dark)
-            tab.open(page)
-            if picture.outcome:
-                tab.eval(f"location.hash = {first[picture.outcome]!r}")
-                tab.until("document.querySelector('.chart svg')")
-                tab.eval("document.activeElement.blur()")
-            tab.picture(HERE / picture.name, whole=False)
+    with tempfile.TemporaryDirectory() as folder, chromium.tab(browser, Path(folder)) as tab:
+        if what == ["terminal"]:
+            a_run_in_a_terminal(tab, Path(folder))
+        else:
+            report(tab, Path(folder))
+            job_summary(tab, Path(folder))
 
 
 if __name__ == "__main__":
-    main(HERE.parents[1] / "tests" / "runs" / f"v{SCHEMA_VERSION}")
+    main(sys.argv[1:])

@@ -6,6 +6,7 @@ on a line of its own (docs.github.com, "Workflow commands for GitHub Actions").
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _SIGNS = {
     Family.INFRASTRUCTURE: "⚠️",
     Family.MEASUREMENT: "⚠️",
 }
-_HEADER = ("", "build", "verdict", "peak memory", "budget", "limit", "time", "artifacts")
+_HEADER = ("", "build", "verdict", "peak", "budget", "limit", "time", "artifacts")
 
 
 def summary(record: RunRecord) -> str:
@@ -43,12 +44,7 @@ def summary(record: RunRecord) -> str:
         if len((text + section).encode()) > _LARGEST:
             break
         text, told = text + section, told + 1
-    unmet = [
-        f"- {markdown_prose(asked)}: {markdown_prose(why)} ({'all builds' if len(ids) == len(run) else ', '.join(map(markdown, ids))})"
-        for (asked, why), ids in cells.unmet(run).items()
-    ]
-    if unmet:
-        text += "\n".join(_folded(f"limits not in force: {len(unmet)}", unmet)) + "\n"
+    text += "".join(f"{row}\n" for row in _limits(run))
     if told < len(failing):
         text += f"\n{len(failing) - told} more verdicts are in the report: they are too long for this page.\n"
     return text
@@ -58,17 +54,22 @@ def _cells(build: BuildRecord) -> Iterator[str]:
     verdict = build.verdict
     yield _SIGNS[verdict.outcome.family] if verdict else ""
     yield markdown(build.id)
-    yield markdown_prose(cells.verdict(verdict)) if verdict else ""
-    yield cells.peak(build)
-    yield cells.budget(build)
-    yield size(build.memory.limit)
-    yield cells.time(build)
+    yield markdown_prose(verdict.outcome) if verdict else ""
+    yield _whole(cells.peak(build))
+    yield _whole(cells.budget(build))
+    yield _whole(size(build.memory.limit))
+    yield _whole(cells.time(build))
     yield "<br>".join(_artifacts(build)) or "none"
 
 
 def _artifacts(build: BuildRecord) -> Iterator[str]:
     for artifact in build.artifacts or ():
-        yield f"{markdown(artifact.path.rpartition('/')[2])} {cells.size_and_start(artifact)}"
+        yield f"{markdown(artifact.path.rpartition('/')[2])} {_whole(cells.size_and_start(artifact))}"
+
+
+def _whole(figures: str) -> str:
+    """Figures that no narrow column tears from their units: a no-break space stands between them."""
+    return re.sub(r"(?<=\d) (?=[KMGT]?i?B\b)|(?<=\d) (?=of )|(?<=of) (?=\d)", "&nbsp;", figures)
 
 
 def _section(build: BuildRecord) -> Iterator[str]:
@@ -76,7 +77,7 @@ def _section(build: BuildRecord) -> Iterator[str]:
     if verdict is None:
         return
     yield ""
-    yield f"#### {markdown(build.id)}: {markdown_prose(verdict.outcome.value)}"
+    yield f"#### {markdown(build.id)}: {markdown_prose(cells.verdict(verdict))}"
     yield ""
     yield markdown_prose(verdict.summary)
     yield ""
@@ -85,6 +86,20 @@ def _section(build: BuildRecord) -> Iterator[str]:
         yield from _folded("last lines of the log", [_as_it_is(build.last_lines[-15:])])
     if build.reproduce:
         yield from _folded("run it by hand", [_as_it_is([build.reproduce])])
+
+
+def _limits(run: list[BuildRecord]) -> Iterator[str]:
+    unmet = cells.unmet(run)
+    if unmet:
+        rows = [
+            f"- {markdown_prose(asked)}: {markdown_prose(why)} ({_whose(ids, run)})"
+            for (asked, why), ids in unmet.items()
+        ]
+        yield from _folded(f"limits not in force: {len(unmet)}", rows)
+
+
+def _whose(ids: list[str], run: list[BuildRecord]) -> str:
+    return "all builds" if len(ids) == len(run) else ", ".join(map(markdown, ids))
 
 
 def _folded(title: str, body: Iterable[str]) -> Iterator[str]:

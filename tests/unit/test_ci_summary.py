@@ -52,6 +52,12 @@ def test_limits_that_were_not_in_force_are_there_for_who_asks() -> None:
     assert "limits not in force" not in drawn(GOOD, BAD)
 
 
+def test_figures_stay_with_their_units_in_a_narrow_column() -> None:
+    page = summary(run(GOOD))
+    for said in ("1&nbsp;GiB to 3&nbsp;GiB", "2&nbsp;GiB", "8:12&nbsp;of&nbsp;15:00", "5&nbsp;MiB, starts"):
+        assert said in page
+
+
 def test_one_word_is_not_said_twice() -> None:
     verdict = replace(PASSED, outcome=Outcome.CANCELLED, cause="cancelled")
     assert "cancelled (cancelled)" not in drawn(replace(GOOD, verdict=verdict))
