@@ -45,7 +45,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\blog line \d+", "log line N"),
         (r"\b\d+ (pages|major faults)", r"N \1"),
         (rf"((?:demand|charged) peak|\(pid N\)|had mapped) {_SIZE}", r"\1 N MiB"),
-        (rf"(with|by|if) {_SIZE}", r"\1 N MiB"),
+        (rf"(with|by|if|stat\(2\):|`disk-limit` above) {_SIZE}", r"\1 N MiB"),
         (rf"(after|killed|ended by \w+ after|SIGBUS|SIGSEGV|SIGKILL|\(pid N\)) {_TIME}( into|$|,| \()", r"\1 N s\2"),
         (rf"{_TIME} of CPU time in {_TIME}(?:, throttled for {_TIME})?", "N s of CPU time in N s"),
         (rf"(major faults in|and stopped) {_TIME}", r"\1 N s"),

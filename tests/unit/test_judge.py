@@ -709,7 +709,7 @@ OVER_DISK = replace(GOOD, disk_used=2 * GIB + 1, limits={"memory": limit(), "dis
 def test_a_build_that_was_stopped_for_its_disk_limit_says_how_much_it_took() -> None:
     verdict = told_of(replace(OVER_DISK, exit_code=None, stopped=Stop.DISK_LIMIT, stopped_at_s=7.0))
     assert (verdict.outcome, verdict.cause, verdict.grade) == (Outcome.NO_SPACE, "disk-limit", Grade.HARNESS)
-    assert verdict.summary.startswith("The build's files took 2 GiB, more than its disk limit of 2 GiB; it was stopped")
+    assert verdict.summary.startswith("The build's files went beyond its disk limit of 2 GiB by 1 B; it was stopped")
     assert verdict.advice[0].startswith("Raise `disk-limit` above 2 GiB")
 
 

@@ -38,7 +38,7 @@ def disk_limit(evidence: Evidence, _budget: Budget) -> Verdict | None:
         outcome=Outcome.NO_SPACE,
         cause="disk-limit",
         grade=Grade.HARNESS if stopped else Grade.KERNEL,
-        summary=f"The build's files took {size(used)}, more than its disk limit of {bound}{when}.",
+        summary=f"The build's files went beyond its disk limit of {bound} by {size(used - limit.requested)}{when}.",
         evidence=ranked((stop, counted, exit_status(evidence))),
         advice=(f"Raise `disk-limit` above {size(used)}, or have the build remove what it no longer needs.",),
     )
