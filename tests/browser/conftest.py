@@ -1,4 +1,4 @@
-"""The report in a real browser: tests that need Chromium, and run when they are asked for."""
+"""The report and the trend in a real browser: tests that need Chromium, and run when they are asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUN = HERE.parent / "runs" / f"v{SCHEMA_VERSION}"
 
 def pytest_configure(config: pytest.Config) -> None:
     """What needs a browser runs on request."""
-    OnRequest.register(config, HERE, marker="browser", what="the report in headless Chromium")
+    OnRequest.register(config, HERE, marker="browser", what="the pages in headless Chromium")
 
 
 @pytest.fixture(scope="session")

@@ -218,7 +218,7 @@ def test_ink_and_ground_change_with_the_colours_that_a_person_prefers(opened: Ta
 def test_sizes_and_moments_are_worded_as_everywhere_else(opened: Tab) -> None:
     counts = [0, 1, 999, 1000, 1023, 1024, 10_000, 1 << 20, 1016 << 20, 1023 << 20, 3 << 29, 5 << 40, None]
     assert opened.eval(f"{json.dumps(counts)}.map(size)") == [size(count) for count in counts]
-    moments = [0.0, 0.125, 9.97, 59.9, 60.0, 61.2, 3599.4, 3600.0, 7325.0]
+    moments = [0.0, 0.125, 9.97, 59.9, 60.0, 61.2, 3599.4, 3600.0, 7325.0, 60.5, 88.5, 89.5]
     assert opened.eval(f"{json.dumps(moments)}.map(moment)") == [duration(seconds) for seconds in moments]
 
 

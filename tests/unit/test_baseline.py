@@ -142,6 +142,22 @@ def test_who_grew_is_named_the_most_first() -> None:
     ]
 
 
+def test_a_process_that_varies_by_itself_is_not_taken_for_one_that_grew() -> None:
+    """cargo asks rustc for its target in a process that lives for some milliseconds: what is seen of it is chance."""
+    before = [
+        replace(line, held={RUSTC: held * MIB}) for line, held in zip(runs(1, 2, 3).lines, (50, 40, 60), strict=True)
+    ]
+    assert compare(now(held={RUSTC: 70 * MIB}), History(before)).grown == ()
+    assert [growth.name for growth in compare(now(held={RUSTC: 90 * MIB}), History(before)).grown] == [RUSTC]
+
+
+def test_who_grew_is_named_though_it_had_grown_once_before() -> None:
+    before = [
+        replace(line, held={RUSTC: (90 + 50 * (n == 4)) * MIB}) for n, line in enumerate(runs(1, 2, 3, 4, 5).lines)
+    ]
+    assert [growth.name for growth in compare(now(held={RUSTC: 141 * MIB}), History(before)).grown] == [RUSTC]
+
+
 def test_a_small_process_that_comes_among_the_largest_is_not_taken_for_one_that_grew() -> None:
     assert compare(now(held={RUSTC: 90 * MIB, "as x.s": 41 * MIB}), runs(100, 100, 100)).grown == ()
 

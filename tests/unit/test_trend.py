@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,12 @@ def line(day: int, **changed: Any) -> Measured:
 
 def steady(days: int = 4, **changed: Any) -> list[Measured]:
     return [line(day, peak=(100 + day % 2) * MIB, **changed) for day in range(days)]
+
+
+def summed(steps: list[int | None]) -> list[int | None]:
+    """The numbers that the page tells by their steps, as the page's own script has them."""
+    total = accumulate(step or 0 for step in steps)
+    return [None if step is None else value for step, value in zip(steps, total, strict=True)]
 
 
 def page(*lines: Measured) -> Page:
@@ -143,12 +150,12 @@ def test_each_series_is_there_with_all_its_runs() -> None:
     details: list[Any] = found.details()
     names, app, other = details
     assert (app["id"], app["outcome"], other["id"], other["outcome"]) == ("app-linux", "grew", "b", "as before")
-    assert [names["names"][number] for number in app["run"]] == ["r0", "r1", "r2", "r3", "r9"]
-    assert names["names"][app["commit"][-1]] == "c" * 10
-    figures = app["figures"]
+    assert [names["names"][number] for number in summed(app["run"])] == ["r0", "r1", "r2", "r3", "r9"]
+    assert names["names"][summed(app["commit"])[-1]] == "c" * 10
+    figures = {name: summed(steps) for name, steps in app["figures"].items()}
     assert figures["peak"] == [100 * 1024, 101 * 1024, 100 * 1024, 101 * 1024, 130 * 1024]
     assert (figures["charged"][-1], figures["time"][-1], figures["size"][-1]) == (200 * 1024, 600, 5 * MIB)
-    before, least, most, bound = app["band"]["peak"]
+    before, least, most, bound = map(summed, app["band"]["peak"])
     assert (before[0], before[-1], least[-1], most[-1]) == (None, 100.5 * 1024, 100 * 1024, 101 * 1024)
     assert bound[-1] == round(110.55 * 1024)
     ((index, kind, why, who, over),) = app["marks"]

@@ -18,6 +18,7 @@ _SPREAD_FROM = 3  # of fewer runs nobody knows how far they lie apart
 _MOST_GROWN = 3
 _LEAST_GROWTH = 0.05  # of a process, to be named
 _LEAST_GROWTH_BYTES = 1 << 20
+_UNUSUAL = 3  # times the median deviation: what is further out is no noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,10 @@ class Comparison:
     grown: tuple[Growth, ...] = ()
     new_because: str | None = None  # why there is nothing to compare with
 
+    def of(self, metric: Metric) -> MetricCompared | None:
+        """One figure; None of a build that is new."""
+        return next((one for one in self.metrics if one.metric is metric), None)
+
     @property
     def failing(self) -> tuple[MetricCompared, ...]:
         """The figures over their thresholds."""
@@ -147,8 +152,9 @@ def _grown(now: Measured, before: Sequence[Measured]) -> tuple[Growth, ...]:
     for name, held in now.held.items():
         values = [line.held[name] for line in before if name in line.held]
         was = round(statistics.median(values)) if values else least
-        spread = max(values) - min(values) if len(values) >= _SPREAD_FROM else 0
-        if held - was > max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * was, spread):
+        # The median of deviations, unlike the spread, is not moved by the few runs that had grown already.
+        usual = statistics.median(abs(value - was) for value in values) if values else 0
+        if held - was > max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * was, _UNUSUAL * usual):
             found.append(Growth(name=name, before=was, now=held, was_among_largest=bool(values)))
     return tuple(sorted(found, key=lambda growth: growth.before - growth.now)[:_MOST_GROWN])
 

@@ -95,7 +95,7 @@ class Measured:
 
     def value(self, metric: Metric) -> float | None:
         """One figure; None when it could not be measured."""
-        found: float | None = getattr(self, metric.value)
+        found: float | None = getattr(self, metric)
         return found
 
 

@@ -30,9 +30,10 @@ function size(count) {
   }
   return `${+count.toPrecision(3)} TiB`;
 }
+const evenly = (number) => number % 1 === 0.5 ? 2 * Math.round(number / 2) : Math.round(number); // as Python's round()
 function moment(seconds) {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const whole = Math.round(seconds), two = (n) => String(n).padStart(2, "0");
+  const whole = evenly(seconds), two = (n) => String(n).padStart(2, "0");
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
   return `${Math.floor(whole / 3600)} h ${two(Math.floor(whole % 3600 / 60))} min`;
 }

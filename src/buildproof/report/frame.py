@@ -58,7 +58,9 @@ def seen(data: Any) -> Any:
         return harmless(data)
     if isinstance(data, dict):
         return {seen(name): seen(value) for name, value in data.items()}
-    return [seen(value) for value in data] if isinstance(data, list | tuple) else data
+    if isinstance(data, list | tuple):  # rows of numbers are long
+        return [value if value is None or isinstance(value, int | float) else seen(value) for value in data]
+    return data
 
 
 def put(page: str, file: Path) -> Path:

@@ -4,11 +4,11 @@ const SMALL = { left: 70, right: 12, top: 14, bottom: 24, height: 168 };
 const KIB = 1024;
 // What each figure is called, and how many bytes or seconds its number means.
 const FIGURES = {
-  peak: { name: "memory demanded", unit: KIB, words: size, ticks: byteTicks },
-  time: { name: "wall time", unit: 0.1, words: moment, ticks: secondTicks },
-  size: { name: "output size", unit: 1, words: size, ticks: byteTicks },
-  charged: { name: "memory charged", unit: KIB, words: size, ticks: byteTicks },
-  cpu: { name: "CPU time", unit: 0.1, words: moment, ticks: secondTicks },
+  peak: { name: "memory demanded", means: (kib) => kib * KIB, words: size, ticks: byteTicks },
+  time: { name: "wall time", means: (tenths) => tenths / 10, words: moment, ticks: secondTicks },
+  size: { name: "output size", means: (bytes) => bytes, words: size, ticks: byteTicks },
+  charged: { name: "memory charged", means: (kib) => kib * KIB, words: size, ticks: byteTicks },
+  cpu: { name: "CPU time", means: (tenths) => tenths / 10, words: moment, ticks: secondTicks },
 };
 const LEAST_RANGE = 0.3; // of the largest value: noise is not blown up to the whole height
 
@@ -52,8 +52,8 @@ function chartsOf(data, choose) {
 }
 
 function smallChart(data, name, choose) {
-  const { name: title, unit, words } = FIGURES[name], values = scaled(data.figures[name], unit);
-  const [before, least, most, bound] = (data.band[name] ?? [[], [], [], []]).map((series) => scaled(series, unit));
+  const { name: title, means, words } = FIGURES[name], values = scaled(data.figures[name], means);
+  const [before, least, most, bound] = (data.band[name] ?? [[], [], [], []]).map((series) => scaled(series, means));
   const marks = data.marks.filter(([, kind, , , of]) => kind === "failed" || of.includes(name));
   const now = h("b", {}), than = h("small", {}), canvas = h("div", { class: "canvas small" });
   const figure = h("figure", { class: "chart" }, h("h3", {}, title, " ", now), than, canvas);
@@ -66,7 +66,7 @@ function smallChart(data, name, choose) {
     cursor(chart);
   } };
 }
-const scaled = (series, unit) => series.map((value) => value === null ? null : value * unit);
+const scaled = (series, means) => series.map((value) => value === null ? null : means(value));
 
 function compared({ before, least, most, values }, index, words) {
   const was = before[index], is = values[index];

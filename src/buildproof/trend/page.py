@@ -108,7 +108,7 @@ def _rows(series: Sequence[Series]) -> list[Row]:
 
 def _cell(series: Series, metric: Metric) -> Cell:
     newest = series.newest
-    found = next((one for one in newest.compared.metrics if one.metric is metric), None) if newest.compared else None
+    found = newest.compared.of(metric) if newest.compared else None
     return Cell(
         now=metric.show(newest.line.value(metric)),
         change=found.ratio - 1 if found and found.ratio is not None and newest.line.passed else None,
@@ -128,6 +128,7 @@ def _tallies(rows: Iterable[Row]) -> list[tuple[str, str, int]]:
 def _all_of(row: Row, names: _Numbered) -> dict[str, Any]:
     """What there is to see of one series. Memory is whole KiB, times tenths of a second, moments minutes of the epoch.
 
+    Numbers in a row are the steps from each to the next, which is most often a short one.
     `band` has, of each figure that is compared, the median of the runs before, their least and most, and the bound
     above which it grew too much.
     """
@@ -139,15 +140,15 @@ def _all_of(row: Row, names: _Numbered) -> dict[str, Any]:
         "outcome": row.outcome,
         "family": row.family,
         "why": [] if series.is_past else list(series.newest.why),
-        "at": [int(point.line.at.timestamp() // 60) for point in points],
-        "run": [names[point.line.run] for point in points],
-        "commit": [names[point.line.commit[:_SHORT_COMMIT]] if point.line.commit else None for point in points],
+        "at": _steps([int(point.line.at.timestamp() // 60) for point in points]),
+        "run": _steps([names[point.line.run] for point in points]),
+        "commit": _steps([names[point.line.commit[:_SHORT_COMMIT]] if point.line.commit else None for point in points]),
         "figures": {
-            "peak": [_kib(point.line.peak) for point in points],
-            "charged": [_kib(point.line.charged) for point in points],
-            "time": [_tenths(point.line.time) for point in points],
-            "cpu": [_tenths(point.line.cpu) for point in points],
-            "size": [point.line.size for point in points],
+            "peak": _steps([_kib(point.line.peak) for point in points]),
+            "charged": _steps([_kib(point.line.charged) for point in points]),
+            "time": _steps([_tenths(point.line.time) for point in points]),
+            "cpu": _steps([_tenths(point.line.cpu) for point in points]),
+            "size": _steps([point.line.size for point in points]),
         },
         "band": {metric.value: _band(metric, points) for metric in Metric},
         "marks": [
@@ -167,12 +168,19 @@ def _who(point: Point) -> str:
 
 def _band(metric: Metric, points: Sequence[Point]) -> list[list[int | None]]:
     round_to = {Metric.PEAK: _kib, Metric.SIZE: _whole}.get(metric, _tenths)
-    found = [
-        next((one for one in point.compared.metrics if one.metric is metric), None) if point.compared else None
-        for point in points
-    ]
+    found = [point.compared.of(metric) if point.compared else None for point in points]
     names = ("before", "least", "most", "bound")
-    return [[round_to(getattr(one, name)) if one else None for one in found] for name in names]
+    return [_steps([round_to(getattr(one, name)) if one else None for one in found]) for name in names]
+
+
+def _steps(values: Sequence[int | None]) -> list[int | None]:
+    """The steps between numbers, over those that are unknown; the first is one from zero."""
+    before = 0
+    steps: list[int | None] = []
+    for value in values:
+        steps.append(None if value is None else value - before)
+        before = before if value is None else value
+    return steps
 
 
 def _kib(value: float | None) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from buildproof.baseline import (
     Comparison,
@@ -36,7 +37,7 @@ class Point:
     line: Measured
     compared: Comparison | None
 
-    @property
+    @cached_property
     def state(self) -> State:
         """What became of it."""
         if not self.line.passed:
@@ -45,7 +46,7 @@ class Point:
             return State.NEW
         return State.GREW if self.over else State.STEADY
 
-    @property
+    @cached_property
     def over(self) -> frozenset[Metric]:
         """The figures that grew too much: by the thresholds of now, or by those of the run itself."""
         if not self.line.passed or self.compared is None:

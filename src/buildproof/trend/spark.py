@@ -31,8 +31,7 @@ def spark_of(series: Series, metric: Metric) -> Spark | None:
     known = [value for value in values if value is not None]
     if not known:
         return None
-    compared = series.newest.compared
-    newest = next((one for one in compared.metrics if one.metric is metric), None) if compared else None
+    newest = series.newest.compared.of(metric) if series.newest.compared else None
     ends = [end for end in (newest.least, newest.most) if end is not None] if newest else []
     # What a run that failed held on its way is drawn at the edge: it must not press the others flat.
     pairs = zip(points, values, strict=True)

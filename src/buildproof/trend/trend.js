@@ -4,7 +4,16 @@ let view = null, names = null;
 const nameOf = (number) => number === null ? "" : (names ??= JSON.parse(find("#names").textContent).names)[number];
 const when = (minutes) => new Date(minutes * 60000).toISOString().slice(0, 16).replace("T", " ");
 
-function buildView(data, key) {
+// What the page has is the step from each number to the next.
+function summed(steps) {
+  let sum = 0;
+  return steps.map((step) => step === null ? null : sum += step);
+}
+const each = (object, change) => Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
+
+function buildView(told, key) {
+  const data = { ...told, ...each({ at: told.at, run: told.run, commit: told.commit }, summed),
+    figures: each(told.figures, summed), band: each(told.band, (series) => series.map(summed)) };
   const chosen = h("p", { class: "chosen", "aria-live": "polite" }), last = data.at.length - 1;
   const charts = chartsOf(data, (index, isKept) => {
     if (isKept) view.kept = index;
@@ -29,16 +38,16 @@ function buildView(data, key) {
 
 function runs(data, key, why) {
   const figure = (name, index) => {
-    const value = data.figures[name][index], { unit, words } = FIGURES[name];
-    return value === null ? "unknown" : words(value * unit);
+    const value = data.figures[name][index], { means, words } = FIGURES[name];
+    return value === null ? "unknown" : words(means(value));
   };
   const lines = data.at.map((minutes, index) => {
     const mark = why.get(index), run = nameOf(data.run[index]), commit = nameOf(data.commit[index]);
     const state = mark ? [h("b", { class: mark.kind }, mark.kind), ` ${mark.words.join("; ")}`] : data.band.peak[0][index] === null && data.band.time[0][index] === null ? "new" : "";
-    return [h("a", { href: `#${key}:${encodeURIComponent(run)}` }, when(minutes)), [run, commit ? h("small", {}, `commit ${commit}`) : ""],
+    return [h("a", { href: `#${key}:${encodeURIComponent(run)}` }, when(minutes)), run, commit,
       ...["peak", "charged", "time", "cpu", "size"].map((name) => figure(name, index)), state];
   });
-  return table("", ["when (UTC)", "run", "demanded#", "charged#", "wall time#", "CPU time#", "output#", "what became of it"], lines.reverse(), "runs-table");
+  return table("", ["when (UTC)", "run", "commit", "demanded#", "charged#", "wall time#", "CPU time#", "output#", "what became of it"], lines.reverse(), "runs-table");
 }
 
 function point(index) {
