@@ -58,3 +58,16 @@ def test_what_a_step_runs_by_path_is_in_the_repository() -> None:
     ours = {name for _, step in steps() for name in re.findall(r"(?:^|\s)\./(\S+)", step.get("run", ""))}
     assert ours
     assert all((ROOT / name).is_file() for name in ours)
+
+
+def test_the_example_for_gitlab_is_right_by_its_schema(tmp_path: Path) -> None:
+    section = (ROOT / "docs" / "ci.md").read_text("utf-8").partition("## GitLab\n")[2].partition("\n## ")[0]
+    example = "".join(f"{line[4:]}\n" for line in section.splitlines() if line.startswith("    "))
+    file = tmp_path / ".gitlab-ci.yml"
+    file.write_text(example)
+    assert yaml.safe_load(example)["gate"]["script"] == ['./verify -m "$PLATFORM" --junitxml=results.xml']
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    file.write_text(example.replace("script:", "scripts:"))
+    assert subprocess.run(command, capture_output=True, check=False).returncode != 0
