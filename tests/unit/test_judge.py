@@ -678,7 +678,7 @@ def test_an_exceeded_budget_names_the_largest_process() -> None:
     evidence = remembered(GOOD, demand_peak=3 * GIB, charged_peak=4 * GIB)
     verdict = told_of(replace(evidence, processes=Processes(exited=1, top=top)))
     assert verdict.culprit == "rustc --crate-name big (pid 9)"
-    assert "The largest process was rustc --crate-name big (pid 9) with 2 GiB." in verdict.summary
+    assert "The largest process was rustc --crate-name big (pid 9) with 2 GiB resident." in verdict.summary
     (advice,) = verdict.advice
     told = re.match(r"Set `peak-memory` to (\w+) if 3 GiB is what it needs", advice)
     assert told, advice

@@ -113,7 +113,7 @@ def test_the_host_is_told_with_what_the_build_had() -> None:
     verdict = told_of(remembered(OOM_KILL, own_ooms=0, holders=(RUSTC, LD)))
     assert (verdict.outcome, verdict.cause) == (Outcome.HOST_OUT_OF_MEMORY, "host")
     assert "had only 1.76 GiB of its 6 GiB" in verdict.advice[0]
-    assert "at the demand peak: rustc --crate-name big (pid 61) 5 GiB, ld (pid 62) 1 GiB" in texts(verdict)
+    assert "resident at the demand peak: rustc --crate-name big (pid 61) 5 GiB, ld (pid 62) 1 GiB" in texts(verdict)
 
 
 def test_an_address_space_limit_tells_who_mapped_most_of_it() -> None:

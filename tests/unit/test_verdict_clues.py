@@ -105,7 +105,7 @@ def test_three_holders_are_told_and_those_that_held_next_to_nothing_are_not() ->
     assert many is not None
     assert small is not None
     assert many.text.count("cc1") == 3
-    assert (small.text, small.at_s) == ("at the demand peak: cc1 (pid 0) 900 MiB", 2.0)
+    assert (small.text, small.at_s) == ("resident at the demand peak: cc1 (pid 0) 900 MiB", 2.0)
     assert holders_clue(holding(MIB)) is None
 
 

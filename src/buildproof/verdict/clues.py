@@ -111,7 +111,7 @@ def holders_clue(memory: Memory) -> Clue | None:
     told = ", ".join(f"{named(holder)} {size(holder.rss)}" for holder in memory.holders[:3] if holder.rss >= least)
     if not told:
         return None
-    return Clue(grade=Grade.KERNEL, text=f"at the demand peak: {told}", at_s=memory.demand_peak_at_s)
+    return Clue(grade=Grade.KERNEL, text=f"resident at the demand peak: {told}", at_s=memory.demand_peak_at_s)
 
 
 def size_word(count: int) -> str:

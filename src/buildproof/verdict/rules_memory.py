@@ -167,7 +167,7 @@ def over_budget(evidence: Evidence, budget: Budget) -> Verdict | None:
     if not peak.over:
         return None
     top = evidence.processes.top
-    largest = f" The largest process was {named(top[0])} with {size(top[0].peak_rss)}." if top else ""
+    largest = f" The largest process was {named(top[0])} with {size(top[0].peak_rss)} resident." if top else ""
     demand = memory.demand_peak or 0
     return Verdict(
         outcome=Outcome.OVER_BUDGET,
