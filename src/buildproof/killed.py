@@ -105,7 +105,7 @@ def _seen(build: BuildRecord, folder: RunFolder) -> Evidence:
         accounting_refused=seen.accounting_refused,
         memory=memory,
         time=seen.time(wall_s=last_s, limit_s=build.budget.time_limit),
-        processes=seen.processes(until_s=None),
+        processes=seen.processes(),
         space=seen.space(),
     )
 

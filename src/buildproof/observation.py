@@ -38,6 +38,7 @@ class Observation:
         self.hello: Mapping[str, Any] | None = None
         self.limits: Mapping[str, Any] | None = None
         self.started = False
+        self.is_being_ended = False  # by the harness: how processes end from now on is its own doing
         self.state: Mapping[str, Any] = {}
         self.sample: Mapping[str, Any] = {}
         self._known: dict[int, tuple[str, str | None]] = {}
@@ -59,9 +60,9 @@ class Observation:
                 self.sample = event
             case "process":
                 self._known[event["pid"]] = event["comm"], event["cmdline"]
-            case "signalled":
+            case "signalled" if not self.is_being_ended:
                 self._signalled.append(_end(event))
-            case "failed":
+            case "failed" if not self.is_being_ended:
                 self._failed = [*self._failed[1 - _MOST_FAILED :], _end(event)]
 
     @property
@@ -180,16 +181,12 @@ class Observation:
             clock_step_s=clocks.get("clock_step_s"),
         )
 
-    def processes(self, *, until_s: float | None) -> Processes:
-        """The process part, without the ends after `until_s`: those were the harness's own doing."""
-
-        def own(ends: list[ProcessEnd]) -> tuple[ProcessEnd, ...]:
-            return tuple(end for end in ends if until_s is None or end.at_s <= until_s)
-
+    def processes(self) -> Processes:
+        """The process part."""
         return Processes(
             exited=self.state.get("exited"),
-            signalled=own(self._signalled),
-            failed=own(self._failed),
+            signalled=tuple(self._signalled),
+            failed=tuple(self._failed),
             top=tuple(map(_process, self.state.get("top") or ())),
             leftover=tuple(map(_process, self.state.get("leftover") or ())) if self.state.get("command") else (),
             at_work=self._held_most(),

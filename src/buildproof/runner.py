@@ -374,7 +374,7 @@ class _Job:
             limits=pod.limits,
             memory=seen.memory(),
             time=seen.time(wall_s=ending.wall_s, limit_s=self._build.time_limit_s, paused_s=ending.paused_s),
-            processes=seen.processes(until_s=ending.stopped_at_s),
+            processes=seen.processes(),
             space=seen.space(),
             findings=log.findings(),
             last_lines=tuple(log.last_lines),

@@ -92,7 +92,7 @@ def counted(*, counters: dict[str, Any] | None = None, at_start: dict[str, Any] 
 def test_before_any_event_everything_is_unknown() -> None:
     nothing = Observation()
     assert nothing.memory() == Memory()
-    assert nothing.processes(until_s=None) == Processes()
+    assert nothing.processes() == Processes()
     assert nothing.space() == {}
     assert (nothing.final, nothing.started, nothing.accounting_refused, nothing.accounting_gap) == (
         False, False, None, None,
@@ -105,7 +105,7 @@ def test_the_last_state_is_the_truth_and_only_the_final_one_is_final() -> None:
     observation = seen(HELLO, {"event": "started"}, state(), state(exited=9, samples=44))
     assert observation.started
     assert not observation.final
-    assert (observation.processes(until_s=None).exited, observation.memory().samples) == (9, 44)
+    assert (observation.processes().exited, observation.memory().samples) == (9, 44)
     observation.feed(state(final=True, command=COMMAND))
     assert observation.final
 
@@ -114,7 +114,7 @@ def test_a_probe_lost_in_the_middle_leaves_its_last_state_behind() -> None:
     observation = seen(HELLO, LIMITS, state(), ended("signalled", 77))
     assert not observation.final
     assert observation.memory().charged_peak == 2 * GIB
-    assert [end.pid for end in observation.processes(until_s=None).signalled] == [77]
+    assert [end.pid for end in observation.processes().signalled] == [77]
 
 
 def test_unknown_events_are_passed_over() -> None:
@@ -196,7 +196,7 @@ def test_swap_is_unknown_before_the_first_state_and_without_a_hello() -> None:
 def test_a_state_with_gaps_is_unknown_where_they_are() -> None:
     memory = seen(LIMITS, state(counters={"limit_hits": 3}, counters_at_start=None)).memory()
     assert (memory.charged_peak, memory.limit_hits, memory.saturated) == (None, None, None)
-    processes = seen(state(command=COMMAND, leftover=None, top=None)).processes(until_s=None)
+    processes = seen(state(command=COMMAND, leftover=None, top=None)).processes()
     assert (processes.leftover, processes.top) == ((), ())
 
 
@@ -213,21 +213,21 @@ def test_cpu_time_is_counted_from_the_start_in_seconds() -> None:
     assert (unknown.cpu_s, unknown.throttled_s) == (None, None)
 
 
-def test_ends_after_the_harness_stopped_the_build_were_its_own_doing() -> None:
-    observation = seen(
-        state(), ended("signalled", 1, 9.5), ended("signalled", 2, 10.0), ended("signalled", 3, 10.001),
-        ended("failed", 4, 9.0), ended("failed", 5, 11.0),
-    )  # fmt: skip
-    own = observation.processes(until_s=10.0)
-    assert [end.pid for end in own.signalled] == [1, 2]
+def test_ends_after_the_harness_began_to_end_the_build_were_its_own_doing() -> None:
+    observation = seen(state(), ended("signalled", 1, 9.5), ended("failed", 4, 9.0))
+    observation.is_being_ended = True
+    observation.feed(ended("signalled", 2, 9.6))
+    observation.feed(ended("failed", 5, 9.6))
+    observation.feed(state(exited=7))
+    own = observation.processes()
+    assert [end.pid for end in own.signalled] == [1]
     assert [end.pid for end in own.failed] == [4]
-    everything = observation.processes(until_s=None)
-    assert (len(everything.signalled), len(everything.failed)) == (3, 2)
+    assert own.exited == 7
 
 
 def test_every_signalled_process_and_the_last_twenty_that_failed_are_kept() -> None:
     events = [ended(kind, pid) for pid in range(50) for kind in ("signalled", "failed")]
-    processes = seen(*events).processes(until_s=None)
+    processes = seen(*events).processes()
     assert [end.pid for end in processes.signalled] == list(range(50))
     assert [end.pid for end in processes.failed] == list(range(30, 50))
     assert (processes.signalled[0].signal, processes.signalled[0].exit_code) == (7, None)
@@ -235,31 +235,31 @@ def test_every_signalled_process_and_the_last_twenty_that_failed_are_kept() -> N
 
 
 def test_what_is_left_over_is_known_only_when_the_command_has_ended() -> None:
-    assert seen(state()).processes(until_s=None).leftover == ()
-    leftover = seen(state(command=COMMAND)).processes(until_s=None).leftover
+    assert seen(state()).processes().leftover == ()
+    leftover = seen(state(command=COMMAND)).processes().leftover
     assert leftover == (Process(pid=6, comm="sccache", cmdline=None, peak_rss=100),)
 
 
 def test_the_largest_processes_come_without_what_a_newer_probe_adds() -> None:
-    assert seen(state()).processes(until_s=None).top == (
+    assert seen(state()).processes().top == (
         Process(pid=5, comm="cc1", cmdline="cc1 a.c", peak_rss=GIB, peak_address_space=2 * GIB),
     )
 
 
 def test_the_peak_of_pids_is_the_kernels_or_else_the_sampled_one() -> None:
-    assert seen(state()).processes(until_s=None).peak_pids == 17
-    assert seen(state(counters={"pids_peak": None})).processes(until_s=None).peak_pids == 9
-    assert seen(state(counters={}, peak_pids=None)).processes(until_s=None).peak_pids is None
+    assert seen(state()).processes().peak_pids == 17
+    assert seen(state(counters={"pids_peak": None})).processes().peak_pids == 9
+    assert seen(state(counters={}, peak_pids=None)).processes().peak_pids is None
 
 
 def test_forks_that_the_limit_refused_are_counted_since_the_start_or_unknown() -> None:
-    assert seen(state()).processes(until_s=None).limit_hits == 4
+    assert seen(state()).processes().limit_hits == 4
     unreadable = {**STATE["counters"], "pids_limit_hits": None}
-    assert seen(state(counters=unreadable)).processes(until_s=None).limit_hits is None
+    assert seen(state(counters=unreadable)).processes().limit_hits is None
 
 
 def test_exited_is_unknown_where_accounting_was_refused() -> None:
-    assert seen(state(exited=None)).processes(until_s=None).exited is None
+    assert seen(state(exited=None)).processes().exited is None
 
 
 def test_mounts_never_sampled_are_left_out() -> None:
@@ -308,12 +308,12 @@ def test_what_a_newer_probe_adds_is_passed_over_everywhere(where: str) -> None:
     if where == "holders":
         assert seen(state(holders=[holder])).memory().holders[0].pid == 61
     else:
-        assert seen(ended("signalled", 7, cut_files=[cut])).processes(until_s=None).signalled[0].cut_files
+        assert seen(ended("signalled", 7, cut_files=[cut])).processes().signalled[0].cut_files
 
 
 def test_files_that_were_cut_come_with_the_end_that_they_explain() -> None:
     cut = [{"path": "/work/a.o", "size": 100, "needed": 400}, {"path": "/work/b", "size": 0, "needed": None}]
-    first, second = seen(ended("signalled", 7, cut_files=cut), ended("signalled", 8)).processes(until_s=None).signalled
+    first, second = seen(ended("signalled", 7, cut_files=cut), ended("signalled", 8)).processes().signalled
     assert first.cut_files == (
         CutFile(path="/work/a.o", size=100, needed=400), CutFile(path="/work/b", size=0, needed=None),
     )  # fmt: skip

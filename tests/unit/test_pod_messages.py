@@ -431,6 +431,62 @@ def test_a_probe_that_does_not_sum_up_does_not_hold_the_time_limit_up_for_long(b
     assert ending.wall_s == pytest.approx(65.0)
 
 
+@pytest.mark.parametrize("said_at", [160.2, 164.0])
+def test_a_command_that_ended_in_time_of_which_we_hear_late_was_in_time(bench: Bench, said_at: float) -> None:
+    """A busy machine: the probe has the files to count at the end, and its word waits behind others."""
+    last = state(at_s=61.5, final=True, command={"elapsed_s": 59.4})
+    bench.say("probe", last, at=said_at)
+    bench.say("build-gone", at=said_at + 0.1)
+    ending = bench.run()
+    assert (ending.exit_code, ending.stopped) == (0, None)
+    assert bench.engine.killed == []
+
+
+def test_a_command_that_ended_too_late_was_late(bench: Bench) -> None:
+    bench.say("probe", state(at_s=60.6, final=True, command={"elapsed_s": 60.4}), at=160.8)
+    bench.say("build-gone", at=161.0)
+    ending = bench.run()
+    assert (ending.exit_code, ending.stopped) == (None, Stop.TIME_LIMIT)
+
+
+def test_a_container_that_has_ended_is_not_at_its_time_limit(bench: Bench) -> None:
+    bench.say("build-gone", at=159.0)
+    bench.say("probe", state(at_s=63.0, final=True), at=163.0)
+    ending = bench.run()
+    assert ending.stopped is None
+
+
+def test_what_was_printed_and_comes_late_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, silent_limit_s=10.0)
+    late = [(110.1, "log", b"compiling\n"), (110.2, "probe", json.dumps(state(at_s=10.1)).encode())]
+
+    def summed_up(data: bytes) -> None:
+        if b"sum-up" in data:
+            bench.messages.later[:0] = late
+            late.clear()
+
+    bench.probe.on_send = summed_up
+    bench.say("probe", state(final=True, at_s=15.0), at=115.0)
+    bench.say("build-gone", at=115.1)
+    assert bench.run().stopped is None
+
+
+def test_what_ends_when_the_harness_ends_the_build_is_not_the_builds(bench: Bench) -> None:
+    end = {
+        "event": "signalled", "pid": 7, "ppid": 6, "comm": "cc1", "cmdline": None, "at_s": 60.2, "duration_s": 1.0,
+        "signal": 7, "exit_code": None, "core_dumped": False, "cut_files": [],
+    }  # fmt: skip
+    told = [(160.2, end), (160.3, state(at_s=60.3)), (160.4, {**end, "pid": 8, "at_s": 59.9})]
+    bench.probe.on_send = lambda data: (
+        bench.messages.later.__setitem__(slice(0, 0), [(at, "probe", json.dumps(event).encode()) for at, event in told])
+        if b"sum-up" in data
+        else None
+    )
+    bench.say("build-gone", at=161.0)
+    assert bench.run().stopped is Stop.TIME_LIMIT
+    assert [end.pid for end in bench.pod.observation.processes().signalled] == [7]
+
+
 def test_silence_is_counted_from_the_last_output(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, silent_limit_s=10.0)
     bench.say("log", b"a\n", at=108.0)
@@ -552,12 +608,23 @@ def test_a_client_that_was_stopped_for_a_while_does_not_take_its_probe_for_lost(
     assert bench.run().stopped is None
 
 
-def test_a_container_that_ends_without_last_counters_is_waited_for_a_moment(bench: Bench) -> None:
+def test_a_container_that_ends_without_last_counters_leaves_nothing_proved(bench: Bench) -> None:
     bench.engine.code = 137
     bench.say("build-gone", at=110.0)
     ending = bench.run()
-    assert (ending.exit_code, ending.stopped) == (137, None)
-    assert ending.wall_s == pytest.approx(15.0)
+    assert (ending.exit_code, ending.stopped) == (None, None)
+    assert ending.probe_lost == ("the build's container ended, and the probe told of no end of the command within 30 s")
+    assert ending.wall_s == pytest.approx(40.0)
+
+
+def test_a_container_that_ends_without_last_counters_after_a_kill_for_lack_of_memory_had_too_little(
+    bench: Bench,
+) -> None:
+    bench.engine.code = 137
+    bench.say("probe", state(counters_at_start={"oom_kills": 0}, counters={"oom_kills": 1}))
+    bench.say("build-gone", at=110.0)
+    ending = bench.run()
+    assert (ending.exit_code, ending.stopped, ending.probe_lost) == (137, None, None)
 
 
 def test_last_counters_after_the_containers_end_are_taken_in(bench: Bench) -> None:

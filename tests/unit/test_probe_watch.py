@@ -503,6 +503,14 @@ def test_the_build_is_over_when_the_command_ended(bench: Bench) -> None:
     assert bench.space.thorough[-1] == pytest.approx(0.2)
 
 
+def test_the_commands_own_end_is_the_last_that_is_told_for_what_fails_after_it_does_not_explain_it(
+    bench: Bench,
+) -> None:
+    bench.tick(0.1, record(60, 51, code=3), record(51, GATE, code=3), record(61, 1, code=3))
+    assert [event["pid"] for event in bench.told("failed")] == [60, 61, 51]
+    assert bench.told("state")[-1]["exited"] == 3
+
+
 def test_what_ended_with_the_command_is_counted_with_it(bench: Bench) -> None:
     bench.tick(0.1, record(51, GATE), record(60, 51, signal=7))
     final = bench.told("state")[-1]

@@ -49,6 +49,7 @@ class Pod:
         self._began: float | None = None
         self._left: float | None = None
         self._stopwatch = Stopwatch(0.0)
+        self._printed_s = 0.0  # when the build was last heard
         self._witness: Witness | None = None
         self._outsiders = Outsiders()
         self._is_ending = False
@@ -77,7 +78,7 @@ class Pod:
     def _create(self) -> None:
         spec = self._spec
         marks = labels.of("probe", build=spec.build_id)
-        deadline_s = spec.time_limit_s + patient(PROBE_DEADLINE_GRACE_S)
+        deadline_s = spec.time_limit_s + MOST_PAUSED_S + patient(PROBE_DEADLINE_GRACE_S)
         self._probe = self._engine.create(probe_spec(spec.probe_image, deadline_s=deadline_s, marks=marks))
         put_probe(self._engine, self._probe)
         self._create_build()
@@ -240,6 +241,7 @@ class Pod:
         if kind == "probe":
             self._take_event(body)
         elif kind == "log":
+            self._printed_s = self._stopwatch.running_s(time.monotonic())
             self._log_what(self._gate.without(body))
         elif kind == "probe-gone":
             self._probe_gone = True
@@ -286,7 +288,7 @@ class Pod:
         self._tell_probe(do="go")
         self._expect(lambda: self.observation.started, patient(HELLO_S), "the probe did not start its clock")
         self._began = time.monotonic()
-        self._stopwatch = Stopwatch(self._began)
+        self._stopwatch, self._printed_s = Stopwatch(self._began), 0.0
         self._build_line.send(b"\n")
         stopped = self._follow()
         wall_s = time.monotonic() - self._began
@@ -301,6 +303,7 @@ class Pod:
             self._hear_of_others()
             probe_lost = self._outsiders.kill(wall_s) or probe_lost
         if stopped or probe_lost:
+            self.observation.is_being_ended = True
             self._engine.kill(self._build)
         state = self._await_end()
         own_end = stopped is None and probe_lost is None and not state.running
@@ -322,6 +325,9 @@ class Pod:
 
     def _what_became_of_the_gate(self, wall_s: float) -> str | None:
         """What a build did to its gate, if it did something; waits for the container's end."""
+        if not self.observation.final and not self.observation.memory().oom_kills:
+            waited_s = patient(PROBE_SILENT_S)
+            return f"the build's container ended, and the probe told of no end of the command within {waited_s:.0f} s"
         if self._gate_was_killed():
             return f"the shell around the command was killed {wall_s:.1f} s into the build, before it had ended"
         with removal_told("build"):
@@ -350,43 +356,58 @@ class Pod:
     def _follow(self) -> Stop | None:
         began = self._began or time.monotonic()
         watch, heartbeat = self._stopwatch, Heartbeat(began, silent_s=patient(PROBE_SILENT_S))
-        limit_s, silent_s = self._spec.time_limit_s, self._spec.silent_limit_s
-        heard_s = 0.0
         ending: float | None = None
         while not self.observation.final:
             now = time.monotonic()
-            left_s = max(0.0, limit_s - watch.running_s(now))
-            kind = self._next(min(now + min(left_s, 0.5), ending or now + 0.5))
+            left_s = (self._spec.time_limit_s - watch.running_s(now)) if ending is None else ending - now
+            kind = self._next(now + min(max(0.0, left_s), 0.5))
             now = time.monotonic()
-            running_s = watch.running_s(now)
-            if kind == "log":
-                heard_s = running_s
-            elif kind == "build-gone":
-                ending = now + patient(LAST_COUNTERS_S)
+            if self._build_gone and ending is None:
+                ending = now + patient(PROBE_SILENT_S)
             is_heard = kind == "probe" or watch.is_paused
             if self._probe_gone or heartbeat.is_lost(now, heard=is_heard) or watch.paused_for_s(now) > MOST_PAUSED_S:
                 return Stop.PROBE_LOST
             if self.on_progress:
                 self.on_progress(self.observation, now - began)
-            if ending is not None and now >= ending:
-                return None
-            if self.observation.is_over_disk(self._spec.limits.disk):
-                return self._stop_at(Stop.DISK_LIMIT)
-            if running_s >= limit_s:
-                return self._stop_at(Stop.TIME_LIMIT)
-            is_quiet = self._lines.is_quiet and not watch.is_catching_up(now)
-            if silent_s is not None and running_s - heard_s >= silent_s and is_quiet:
-                return self._stop_at(Stop.SILENT)
+            if ending is not None:
+                if now >= ending:
+                    return None
+            elif (reason := self._limit_passed(now)) and self._is_so(reason):
+                return reason
         return None
 
-    def _stop_at(self, reason: Stop) -> Stop:
-        """Have the counters read once more before the build is killed."""
-        at_s = self.observation.state.get("at_s")
-        self._tell_probe(do="sum-up")
+    def _limit_passed(self, now: float) -> Stop | None:
+        """The limit that the build has passed, as far as it was heard of by now."""
+        running_s, silent_s = self._stopwatch.running_s(now), self._spec.silent_limit_s
+        if self.observation.is_over_disk(self._spec.limits.disk):
+            return Stop.DISK_LIMIT
+        if running_s >= self._spec.time_limit_s:
+            return Stop.TIME_LIMIT
+        is_quiet = self._lines.is_quiet and not self._stopwatch.is_catching_up(now)
+        if silent_s is not None and running_s - self._printed_s >= silent_s and is_quiet:
+            return Stop.SILENT
+        return None
+
+    def _is_so(self, reason: Stop) -> bool:
+        """Have the counters read once more before the build is killed; False when it turns out that it need not be.
+
+        What was said before may come late: that the command ended in time, or what it printed.
+        """
+        at_s, printed_s = self.observation.state.get("at_s"), self._printed_s
+        if not self.observation.final:
+            self._tell_probe(do="sum-up")
         deadline = time.monotonic() + patient(LAST_COUNTERS_S)
-        while self.observation.state.get("at_s") == at_s and self._next(deadline):
+        while not self.observation.final and self.observation.state.get("at_s") == at_s and self._next(deadline):
             pass
-        return reason
+        if self.observation.final:
+            return self._ran_s() >= self._spec.time_limit_s
+        return reason is not Stop.SILENT or self._printed_s == printed_s
+
+    def _ran_s(self) -> float:
+        """How long the ended command ran, by the kernel's clock or the probe's."""
+        state = self.observation.state
+        ran_s: float = (state.get("command") or {}).get("elapsed_s", state["at_s"])
+        return ran_s - self._stopwatch.stopped_s
 
     def _has_ended(self) -> bool:
         """Wait until the container is over and its last output was taken in; False when that took too long."""

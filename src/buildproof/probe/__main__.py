@@ -79,7 +79,10 @@ def reap() -> None:
 
 
 def main(deadline_s: float) -> int:
-    """Run until the lease closes or the deadline passes; the exit status says which: 0 or 3."""
+    """Run until the lease closes or the deadline passes; the exit status says which: 0 or 3.
+
+    The deadline counts anew when the build is let go: its sources may have taken long to copy.
+    """
     shut_the_doors()
     deadline = time.monotonic() + deadline_s
     journal, refused = switch_accounting_on()
@@ -90,6 +93,8 @@ def main(deadline_s: float) -> int:
     while commands.open:
         for command in commands.wait(watch.pause_s):
             watch.obey(command)
+            if command.get("do") == "go":
+                deadline = time.monotonic() + deadline_s
         reap()
         watch.tick()
         if time.monotonic() >= deadline:

@@ -45,6 +45,7 @@ class Watch:
         self._gate_pid = 0  # the shell that holds the build back, and waits for its end
         self._began: float | None = None
         self._ended = False
+        self._own_end: tuple[Record, Seen | None, float, list[dict[str, object]]] | None = None
         self._is_let_go = False
         self._idle_ticks = 0
         self._faults_at_start: int | None = None
@@ -210,10 +211,12 @@ class Watch:
                 if self._space:
                     self._space.sample(at_s, thorough=True)
                 self._read_counters()
-            self._ends.take(record, seen, at_s, cut_files)
             self._census.note_end(record.pid)
+            end = record, seen, at_s, cut_files
             if record.ppid == self._gate_pid:
-                command = record
+                command, self._own_end = record, end
+            else:
+                self._ends.take(*end)
         return command
 
     def _cut_files(self, record: Record, seen: Seen | None, others: Mapping[int, Record]) -> list[dict[str, object]]:
@@ -260,6 +263,8 @@ class Watch:
             if self._usage:
                 self._usage.finish(at_s, self._space.free_on_disks, list(self._census.alive))
             self._account(at_s)  # what ended meanwhile: orphans of the command die right behind it
+        if self._own_end:  # the last to be told: what ends after it is not why it failed
+            self._ends.take(*self._own_end)
         self._ends.tell_the_last()
         self._sum_up(final=True, command=command)
 
