@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from buildproof.units import size
@@ -58,10 +58,17 @@ class MetricCompared:
 
     @property
     def bound(self) -> float | None:
-        """Up to here a figure does not fail: the median, with what is allowed or with the spread, whichever is more."""
+        """Up to here a figure does not fail: the most that was seen and what is allowed, or the median and the spread.
+
+        Three runs of a build whose peak varies by 5% may lie close together by chance. Measured from their median,
+        one of ten runs that did not change would then be over 10% too often; measured from the most it seldom is.
+        """
         if self.threshold is None or self.before is None:
             return None
-        return self.before + max(self.threshold.allowed(self.before), self.spread or 0.0)
+        allowed = self.threshold.allowed(self.before)
+        if self.most is None or self.least is None:
+            return self.before + allowed
+        return max(self.most + allowed, self.before + self.most - self.least)
 
     @property
     def growth(self) -> float | None:
@@ -75,12 +82,12 @@ class MetricCompared:
 
     @property
     def fails(self) -> bool:
-        """Over its threshold, and further than the runs before lay apart."""
+        """Over its threshold, whichever of the runs before it is measured from, and further than they lay apart."""
         return self.now is not None and self.bound is not None and self.now > self.bound
 
     @property
     def is_within_noise(self) -> bool:
-        """Over its threshold, but not further than the runs before lay apart."""
+        """Over its threshold, measured from the median, but not out of what the runs before may come to."""
         if self.threshold is None or self.growth is None or self.before is None:
             return False
         return not self.fails and self.growth > self.threshold.allowed(self.before)
@@ -148,15 +155,29 @@ def _compared(metric: Metric, now: Measured, before: Sequence[Measured], thresho
 def _grown(now: Measured, before: Sequence[Measured]) -> tuple[Growth, ...]:
     """Who grew, the most first. A process that only some runs had among their largest is compared with those."""
     least = round(statistics.median(min(line.held.values(), default=0) for line in before))
+    held: dict[str, list[int]] = {}
+    for line in before:
+        for name, value in line.held.items():
+            held.setdefault(name, []).append(value)
     found = []
-    for name, held in now.held.items():
-        values = [line.held[name] for line in before if name in line.held]
+    for name, value in now.held.items():
+        values = held.get(name) or _under_another_name(name, now, held)
         was = round(statistics.median(values)) if values else least
         # The median of deviations, unlike the spread, is not moved by the few runs that had grown already.
-        usual = statistics.median(abs(value - was) for value in values) if values else 0
-        if held - was > max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * was, _UNUSUAL * usual):
-            found.append(Growth(name=name, before=was, now=held, was_among_largest=bool(values)))
+        usual = statistics.median(abs(one - was) for one in values) if values else 0
+        if value - was > max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * was, _UNUSUAL * usual):
+            found.append(Growth(name=name, before=was, now=value, was_among_largest=bool(values)))
     return tuple(sorted(found, key=lambda growth: growth.before - growth.now)[:_MOST_GROWN])
+
+
+def _under_another_name(name: str, now: Measured, held: Mapping[str, Sequence[int]]) -> Sequence[int]:
+    """What a program held that is not there by its name any more: the largest such.
+
+    A crate is renamed, `ld -o app-5f01` has a new hash, or a process ended before its command line was read.
+    """
+    program = name.partition(" ")[0]
+    gone = [values for other, values in held.items() if other not in now.held and other.partition(" ")[0] == program]
+    return max(gone, key=statistics.median, default=())
 
 
 def _why_new(now: Measured, history: History) -> str:

@@ -14,6 +14,7 @@ from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
 from buildproof.errors import InputError, InputErrors, Place
+from buildproof.hostile import json_text
 
 from .measured import VERSION, Measured
 
@@ -38,7 +39,7 @@ class History:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read the baseline: {error}", where=Place(path)) from error
         lines, errors = [], list[InputError]()
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
                 try:
                     lines.append(_parsed(line, Place(path, number)))
@@ -76,10 +77,11 @@ class History:
 
 
 def _dumped(line: Measured) -> str:
-    # Compact and in a fixed order: the same line is the same bytes on every branch.
-    return json.dumps(
-        _LINE.dump_python(line, mode="json", exclude_none=True), ensure_ascii=False, separators=(",", ":")
-    )
+    # Compact and in a fixed order: the same line is the same bytes on every branch. Names of processes come from
+    # projects: what is no UTF-8 is replaced, and what would end a line or turn it around is escaped.
+    data = _LINE.dump_python(line, mode="json", exclude_none=True)
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return json_text(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _parsed(line: str, where: Place) -> Measured:
