@@ -105,6 +105,7 @@ class Fetcher:
         if self._ca_bundle:
             self._engine.put(container, str(WORK), _single(CA_BUNDLE.name, self._ca_bundle))
         code = self._engine.run_to_end(container, log.write, timeout_s=fetch.time_limit_s)
+        log.end()
         if code == 0:
             self._engine.put(container, str(CACHE_VOLUME), folders((0, 0), FETCHED.name))
             return

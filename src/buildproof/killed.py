@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -61,10 +62,19 @@ def _closed(record: RunRecord, folder: RunFolder, why: str) -> RunRecord:
         _cut_short(build, folder) if build.verdict is None and build.phase is not Phase.PLANNED else build
         for build in record.builds
     )
-    last = max((path.stat().st_mtime for path in folder.path.rglob("*") if path.is_file()), default=0.0)
     remark = f"the run was killed before its end: {why}; its end is when it last wrote anything"
-    ended = datetime.fromtimestamp(last, UTC)
+    ended = datetime.fromtimestamp(_last_written(folder.path), UTC)
     return replace(record, builds=builds, ended=ended, remarks=(*record.remarks, remark))
+
+
+def _last_written(folder: Path) -> float:
+    """When anything in a folder was last written. Files may go meanwhile: workers outlive their controller a little."""
+    last = 0.0
+    for above, _folders, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                last = max(last, Path(above, name).lstat().st_mtime)
+    return last
 
 
 def _cut_short(build: BuildRecord, folder: RunFolder) -> BuildRecord:

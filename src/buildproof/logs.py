@@ -148,9 +148,13 @@ class Log:
         """The telling lines in the order of the log, a few of each kind."""
         return tuple(sorted((f for kept in self._findings.values() for f in kept), key=lambda f: f.line))
 
-    def close(self) -> None:
-        """Take the unfinished last line into account and close the file."""
+    def end(self) -> None:
+        """The output has ended, and what it ended with is its last line, unfinished as it may be."""
         if self._partial:
             self._end_line(_shown(self._partial))
             self._partial = b""
+
+    def close(self) -> None:
+        """Take the unfinished last line into account and close the file."""
+        self.end()
         self._file.close()

@@ -19,6 +19,7 @@ from tests.killed.conftest import GONE_WITHIN_S, Harness
 
 from buildproof import labels
 from buildproof.engine import Engine, Kind
+from buildproof.patience import patient
 from buildproof.record import Phase
 from buildproof.verdict import Outcome
 
@@ -110,7 +111,7 @@ def test_a_harness_that_is_killed_while_an_image_is_made_leaves_none_of_its_laye
     assert len(layers) == 1
     assert engine.image_id(layers[0])
     harness.kill()
-    deadline = time.monotonic() + GONE_WITHIN_S
+    deadline = time.monotonic() + patient(GONE_WITHIN_S)
     while running(mark):
         assert time.monotonic() < deadline, "the step goes on"
         time.sleep(0.1)
@@ -129,7 +130,7 @@ def test_a_harness_that_is_told_to_end_takes_everything_down_itself(
     process = harness.start(*options)
     harness.await_phase("fetch", "build")
     process.send_signal(number)
-    process.wait(60)
+    process.wait(patient(60))
     run = harness.run
     assert run
     assert harness.things(run) == []
@@ -148,7 +149,7 @@ def test_the_start_of_a_run_touches_nothing_of_one_that_is_under_way(harness: Ha
     before = {thing.id for thing in harness.things(first)}
     assert before
     harness.next_start()
-    assert process.wait(300) == 0, harness.output()
+    assert process.wait(patient(300)) == 0, harness.output()
     assert harness.record_of(first).ended is not None
     assert harness.things(first) == []
 
@@ -157,7 +158,7 @@ def shell(harness: Harness, build: str, script: str, *options: str) -> subproces
     """`buildproof shell` with a script instead of a person."""
     words = [str(Path(sys.executable).with_name("buildproof")), "shell", build, *options]
     return subprocess.run(
-        words, cwd=harness.folder, input=script, text=True, capture_output=True, check=False, timeout=300
+        words, cwd=harness.folder, input=script, text=True, capture_output=True, check=False, timeout=patient(300)
     )
 
 
@@ -180,7 +181,7 @@ def typed(harness: Harness, build: str, text: str, *, code: int) -> str:
 def test_the_container_of_a_failed_build_is_kept_when_asked_for_and_can_be_entered(
     failing: Harness, engine: Engine
 ) -> None:
-    assert failing.start("--keep", "failed").wait(300) == 10, failing.output()
+    assert failing.start("--keep", "failed").wait(patient(300)) == 10, failing.output()
     run = failing.run
     assert run
     bad, good = failing.record_of(run).builds

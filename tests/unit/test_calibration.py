@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
@@ -81,6 +83,29 @@ def test_what_a_load_leaves_is_a_sound_executable(tmp_path: Any) -> None:
     checks = examine(path, Expectation(target=Target.LINUX_X86_64), "app").checks
     assert checks
     assert {check.status for check in checks} <= {CheckStatus.PASS, CheckStatus.NOT_APPLICABLE}
+
+
+_DAEMON = f"""
+import os, pathlib, time
+from {program.__name__} import daemon
+fork, at_once, children = os.fork, os.execvp, []
+def slowly(*words):
+    time.sleep(0.3)
+    at_once(*words)
+def noted():
+    children.append(fork())
+    return children[-1]
+os.fork, os.execvp = noted, slowly
+daemon()
+print(pathlib.Path(f"/proc/{{children[0]}}/comm").read_text())
+os.kill(children[0], 9)
+"""
+
+
+def test_the_daemon_is_what_it_is_to_be_before_its_load_goes() -> None:
+    """Otherwise what is left behind may be a python3 that waits for a CPU before its exec(2)."""
+    done = subprocess.run((sys.executable, "-c", _DAEMON), capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.strip() == "sleep"
 
 
 def test_the_load_and_the_comparison_mean_the_same_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,6 +119,26 @@ def test_nothing_but_the_record_its_page_and_what_it_names_is_left(folder: RunFo
     }  # fmt: skip
 
 
+def test_a_worker_that_outlives_its_controller_may_remove_files_meanwhile(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial = folder.live / "at-work.partial"
+    partial.parent.mkdir()
+    partial.write_text("{}")
+    stat = Path.stat
+
+    def gone_after(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = stat(path, follow_symlinks=follow_symlinks)
+        if path == partial:
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", gone_after)
+    record, _said = closed(folder)
+    assert record.ended is not None
+    assert not partial.exists()
+
+
 def test_a_record_is_closed_once(folder: RunFolder) -> None:
     first, _ = closed(folder)
     assert closed(folder) == (first, [])

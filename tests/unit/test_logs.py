@@ -176,6 +176,15 @@ def test_the_unfinished_last_line_counts_when_the_log_is_closed() -> None:
     assert list(log.last_lines) == ["fine", "Bus error"]
 
 
+def test_the_unfinished_last_line_counts_when_the_output_has_ended_and_what_follows_is_a_line_of_its_own() -> None:
+    log = logged(b"fine\nBus error")
+    log.end()
+    assert [(finding.kind, finding.line) for finding in log.findings()] == [("sigbus", 2)]
+    log.write(b"[probe] word\n")
+    log.close()
+    assert list(log.last_lines) == ["fine", "Bus error", "[probe] word"]
+
+
 def test_of_a_progress_bar_only_what_stays_on_the_screen_is_kept() -> None:
     log = logged(b"Building 1/9\rBuilding 2/9\rBuilding 9/9\r\n", b"windows line\r\n", b"\r\r\n", b"Killed\r\n")
     assert list(log.last_lines) == ["Building 9/9", "windows line", "Killed"]

@@ -265,6 +265,15 @@ def test_the_builds_output_ends_with_a_message(bench: Bench) -> None:
     assert bench.messages.waiting == [("log", b"a"), ("log", b"b"), ("build-gone", None)]
 
 
+def test_the_last_line_of_a_build_needs_no_end_to_be_told(bench: Bench) -> None:
+    bench.pod._gate.is_reached = True
+    bench.say("log", b"collect2: fatal error: ld terminated with signal 7 [Bus error]")
+    bench.say("build-gone")
+    bench.take_all()
+    assert [finding.kind for finding in bench.pod._log.findings()] == ["sigbus"]
+    assert len(bench.pod._log.last_lines) == 1
+
+
 # -- before the build -----------------------------------------------------------------------------------------------
 
 

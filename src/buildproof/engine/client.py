@@ -30,6 +30,7 @@ from buildproof.engine.witness import Stream, Tell, Witness
 from buildproof.errors import EngineError
 from buildproof.facts import EngineFacts
 from buildproof.ownership import LONGEST_S, Owner, this_process
+from buildproof.patience import patient
 
 _LAST_OUTPUT_S = 10
 
@@ -356,7 +357,7 @@ class Engine:
             code = self.wait(container, timeout_s)
             if code is None:
                 self.kill(container)
-            reader.join(timeout=_LAST_OUTPUT_S)
+            reader.join(timeout=patient(_LAST_OUTPUT_S))
         finally:
             attachment.close()
         return code

@@ -248,6 +248,7 @@ class Pod:
         elif kind == "build-gone":
             self._build_gone = True
             self._log_what(self._gate.rest())
+            self._log.end()
         elif kind == "engine":
             self._take_happening(body)
         return kind

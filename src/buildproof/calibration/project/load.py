@@ -197,13 +197,16 @@ def silent() -> None:
 
 
 def daemon() -> None:
-    """Leave a process behind, as compile servers do."""
-    if os.fork() == 0:
+    """Leave a process behind, as compile servers do, and go when it is what it is to be."""
+    child = os.fork()
+    if child == 0:
         os.setsid()
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nothing, descriptor)
         os.execvp("sleep", ["sleep", str(DAEMON_S)])  # noqa: S606
+    while Path(f"/proc/{child}/comm").read_text("ascii") != "sleep\n":
+        time.sleep(0.005)
 
 
 def executable() -> bytes:
