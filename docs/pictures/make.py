@@ -1,6 +1,6 @@
 """Take the pictures of the documentation again, each of something real.
 
-    .venv/bin/python docs/pictures/make.py             # report and job summary, of the run that is kept in tests/runs
+    .venv/bin/python docs/pictures/make.py             # report, trend and job summary, of what is kept in tests/runs
     .venv/bin/python docs/pictures/make.py terminal    # a run in a terminal, of builds that are run for it
 
 Needs Chromium, and fonts-noto-color-emoji for the signs of the summary; the terminal's need tmux and an engine.
@@ -24,11 +24,14 @@ import github  # noqa: E402
 from terminal import terminal  # noqa: E402
 from tests.browser import chromium  # noqa: E402
 
+from buildproof.baseline import History, parse_thresholds  # noqa: E402
 from buildproof.ci_summary import summary  # noqa: E402
 from buildproof.record import SCHEMA_VERSION  # noqa: E402
 from buildproof.report import read_runs, write  # noqa: E402
+from buildproof.trend import draw  # noqa: E402
 from buildproof.verdict import Outcome  # noqa: E402
 
+GROWTH = ROOT / "tests" / "runs" / "growth.jsonl"
 KEPT = ROOT / "tests" / "runs" / f"v{SCHEMA_VERSION}"
 CLONE = Path("/tmp/app")  # noqa: S108 (it is to be seen)
 COMMAND = "./verify -n 2 --project fixtures/projects/packer --project fixtures/faults/oom-rustc -m linux"
@@ -65,6 +68,18 @@ def report(tab: chromium.Tab, scratch: Path) -> None:
             tab.until("document.querySelector('.chart svg')")
             tab.eval("document.activeElement.blur()")
         tab.picture(HERE / picture.name, whole=False)
+
+
+def trend(tab: chromium.Tab, scratch: Path) -> None:
+    """The trend of the kept history: a build that grew, opened."""
+    page = scratch / "trend.html"
+    page.write_text(draw(History.read(GROWTH), parse_thresholds(["peak:10%", "time:25%", "size:5%"])), "utf-8")
+    tab.look(1120, 840)
+    tab.open(page)
+    tab.eval("location.hash = 'crates-linux'")
+    tab.until("document.querySelector('.charts svg')")
+    tab.eval("document.activeElement.blur()")
+    tab.picture(HERE / "trend.png", whole=False)
 
 
 def job_summary(tab: chromium.Tab, scratch: Path) -> None:
@@ -115,6 +130,7 @@ def main(what: list[str]) -> None:
             a_run_in_a_terminal(tab, Path(folder))
         else:
             report(tab, Path(folder))
+            trend(tab, Path(folder))
             job_summary(tab, Path(folder))
 
 

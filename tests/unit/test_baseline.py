@@ -25,7 +25,7 @@ from buildproof.baseline import (
 )
 from buildproof.baseline.measured import VERSION
 from buildproof.errors import InputError, InputErrors
-from buildproof.evidence import Artifact, Grade, Memory, Process, Processes, Time
+from buildproof.evidence import Artifact, Grade, Holder, Memory, Process, Processes, Time
 from buildproof.record import BuildRecord, EngineRecord, ImageRecord
 from buildproof.targets import Format, Machine
 from buildproof.verdict import Outcome, Verdict
@@ -136,19 +136,29 @@ def test_a_figure_may_reach_its_bound() -> None:
     assert compare(now(), runs(100, 140), parse_thresholds(["peak:10%"])).metrics[0].bound == pytest.approx(132 * MIB)
 
 
-def test_runs_that_lay_close_together_by_chance_fail_no_other_that_did_not_change() -> None:
-    """Peaks of one build on a machine that others used as well, MiB: any three of them are saved, the rest compared."""
-    peaks = (95.04, 97.78, 86.66, 85.21, 99.09, 93.24, 91.39, 91.81, 97.73, 90.36, 94.85, 92.66, 89.97)
+REAL = History.read(Path(__file__).parents[1] / "runs" / "growth.jsonl").lines
+UNCHANGED, HUNGRIER = REAL[:13], REAL[13:]
+
+
+def test_of_real_runs_that_did_not_change_hardly_any_choice_of_three_fails_another() -> None:
+    """Their peaks vary by 5%: three may lie close together by chance, and low."""
     thresholds, failed = parse_thresholds(["peak:10%"]), 0
-    triples = list(combinations(peaks, 3))
-    for saved in triples:
-        before = [replace(ONE, run=f"r{n}", peak=round(peak * MIB)) for n, peak in enumerate(saved)]
-        compared = [
-            compare_with(now(peak=round(peak * MIB)), before, thresholds) for peak in peaks if peak not in saved
-        ]
-        failed += any(one.failing for one in compared)
-        assert compare_with(now(peak=round(1.3 * 95 * MIB)), before, thresholds).failing, saved
-    assert failed / len(triples) < 0.01
+    choices = list(combinations(UNCHANGED, 3))
+    for before in choices:
+        others = [compare_with(line, before, thresholds) for line in UNCHANGED if line not in before]
+        failed += any(one.failing for one in others)
+    assert failed / len(choices) < 0.01
+
+
+def test_a_real_build_that_one_crate_made_hungrier_fails_whichever_three_runs_were_saved() -> None:
+    """In the first of them ld ended before its command line was read: by that name it had not been there before."""
+    assert [line.over for line in HUNGRIER] == [{Metric.PEAK: "peak:10%"}] * 2
+    assert "ld" in HUNGRIER[0].held
+    for before in combinations(UNCHANGED, 3):
+        for line in HUNGRIER:
+            found = compare_with(line, before, parse_thresholds(["peak:10%"]))
+            assert [one.metric for one in found.failing] == [Metric.PEAK]
+            assert found.grown[0].name == RUSTC
 
 
 @pytest.mark.parametrize(
@@ -198,16 +208,28 @@ def test_a_process_by_another_name_is_compared_with_the_one_that_is_gone() -> No
     assert str(new) == "rustc --crate-name new: 95 MiB, before not among the largest"
 
 
+def test_a_process_that_was_not_there_at_the_peak_did_not_make_it() -> None:
+    held = {RUSTC: 120 * MIB, "ld -o app": 90 * MIB}
+    assert [growth.name for growth in compare(now(held=held), runs(100)).grown] == ["ld -o app", RUSTC]
+    assert [growth.name for growth in compare(now(held=held, at_peak=(RUSTC,)), runs(100)).grown] == [RUSTC]
+    held[RUSTC] = 90 * MIB
+    assert [growth.name for growth in compare(now(held=held, at_peak=(RUSTC,)), runs(100)).grown] == ["ld -o app"]
+
+
 def test_a_small_process_that_comes_among_the_largest_is_not_taken_for_one_that_grew() -> None:
     assert compare(now(held={RUSTC: 90 * MIB, "as x.s": 41 * MIB}), runs(100, 100, 100)).grown == ()
 
 
 # -- what is measured ------------------------------------------------------------------------------------
 
+HOLDERS = (
+    Holder(pid=9, comm="rustc", cmdline="rustc --crate-name heavy", rss=80),
+    Holder(pid=1, comm="sh", cmdline=None, rss=1),
+)
 PASSED = BuildRecord(
     id="app-linux", project="app", builder="linux", profile="guide", tier="gate", target="linux-x86_64", began=BEGAN,
     verdict=Verdict(outcome=Outcome.PASSED, grade=Grade.KERNEL, summary="Built."),
-    memory=Memory(demand_peak=100 * MIB), time=Time(wall_s=60.0, cpu_s=80.0),
+    memory=Memory(demand_peak=100 * MIB, holders=HOLDERS), time=Time(wall_s=60.0, cpu_s=80.0),
     image=ImageRecord(reference="linux:1", id="i"),
     processes=Processes(top=(
         Process(pid=7, comm="rustc", cmdline="rustc --crate-name heavy", peak_rss=80 * MIB),
@@ -222,6 +244,7 @@ def test_a_build_that_passed_is_measured_with_its_largest_processes_by_their_wor
     assert found is not None
     assert (found.peak, found.time, found.cpu, found.size) == (100 * MIB, 60.0, 80.0, 5)
     assert found.held == {"rustc --crate-name heavy": 90 * MIB}
+    assert found.at_peak == ("rustc --crate-name heavy",)
 
 
 def test_a_build_that_failed_is_measured_as_far_as_it_came() -> None:

@@ -153,7 +153,10 @@ def _compared(metric: Metric, now: Measured, before: Sequence[Measured], thresho
 
 
 def _grown(now: Measured, before: Sequence[Measured]) -> tuple[Growth, ...]:
-    """Who grew, the most first. A process that only some runs had among their largest is compared with those."""
+    """Who grew, the most first: of those that were there at the peak, or, if none of them grew, of all.
+
+    A process that only some runs had among their largest is compared with those.
+    """
     least = round(statistics.median(min(line.held.values(), default=0) for line in before))
     held: dict[str, list[int]] = {}
     for line in before:
@@ -167,7 +170,8 @@ def _grown(now: Measured, before: Sequence[Measured]) -> tuple[Growth, ...]:
         usual = statistics.median(abs(one - was) for one in values) if values else 0
         if value - was > max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * was, _UNUSUAL * usual):
             found.append(Growth(name=name, before=was, now=value, was_among_largest=bool(values)))
-    return tuple(sorted(found, key=lambda growth: growth.before - growth.now)[:_MOST_GROWN])
+    there = [growth for growth in found if growth.name in (now.at_peak or ())]
+    return tuple(sorted(there or found, key=lambda growth: growth.before - growth.now)[:_MOST_GROWN])
 
 
 def _under_another_name(name: str, now: Measured, held: Mapping[str, Sequence[int]]) -> Sequence[int]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from buildproof.evidence import Process
+from buildproof.evidence import Holder, Process
 from buildproof.record import BuildRecord, EngineRecord
 from buildproof.verdict import Family, Outcome
 from buildproof.verdict.culprit import work_of
@@ -35,7 +35,8 @@ class Measured:
     Of a build that failed the figures go as far as it came, and `culprit` is the process that its verdict names. `over`
     has, by figure, the thresholds that a build was over when it was saved.
     `held` has the largest processes of the build by their work (`rustc --crate-name regex`) with the high-water mark
-    of their resident memory in bytes: who grew is told from it.
+    of their resident memory in bytes: who grew is told from it. `at_peak` names those of them that were there when the
+    build held most, None when nobody looked: the others made no peak.
     """
 
     version: int = VERSION
@@ -53,6 +54,7 @@ class Measured:
     time: _Seconds | None = None
     cpu: _Seconds | None = None
     size: _Bytes | None = None
+    at_peak: tuple[str, ...] | None = None
     held: dict[str, _Bytes] = field(default_factory=dict)
 
     @classmethod
@@ -60,6 +62,7 @@ class Measured:
         """The figures of a build that passed or failed; None for one of which nothing was proved."""
         if build.verdict is None or build.verdict.outcome.family not in _TELLING or build.began is None:
             return None
+        held = _held(build.processes.top)
         sizes = [artifact.size for artifact in build.artifacts or ()]
         return cls(
             at=build.began,
@@ -75,7 +78,8 @@ class Measured:
             time=build.time.wall_s,
             cpu=build.time.cpu_s,
             size=sum(size for size in sizes if size is not None) if sizes and None not in sizes else None,
-            held=_held(build.processes.top),
+            at_peak=tuple(name for name in dict.fromkeys(map(_name, build.memory.holders)) if name in held) or None,
+            held=held,
         )
 
     @property
@@ -99,9 +103,13 @@ class Measured:
         return found
 
 
+def _name(process: Process | Holder) -> str:
+    return work_of(process.comm, process.cmdline)[:_LONGEST_NAME]
+
+
 def _held(top: tuple[Process, ...]) -> dict[str, int]:
     held: dict[str, int] = {}
     for process in top:
-        name = work_of(process.comm, process.cmdline)[:_LONGEST_NAME]
+        name = _name(process)
         held[name] = max(held.get(name, 0), process.peak_rss)
     return held

@@ -139,10 +139,12 @@ const shape = (kind, x, y) => kind === "grew" ? `M${x - 5} ${y + 4}h10l-5-9Z` : 
 function days(data, x, floor, width) {
   const last = data.at.length - 1, most = Math.max(1, Math.floor((width - SMALL.left) / 110));
   const places = [...new Set(Array.from({ length: Math.min(most, last + 1) }, (_, i) => Math.round(last * i / Math.max(1, Math.min(most, last + 1) - 1))))];
+  const isOneDay = stamp(data.at[0]).slice(0, 10) === stamp(data.at[last]).slice(0, 10);
+  const word = (minutes) => isOneDay ? stamp(minutes).slice(11, 16) : stamp(minutes).slice(0, 10);
   return s("g", { class: "days" }, places.map((index, i) => s("text", { x: last ? x(index) : x(0), y: floor + 18,
-    "text-anchor": !last ? "middle" : i === 0 ? "start" : i === places.length - 1 ? "end" : "middle" }, day(data.at[index]))));
+    "text-anchor": !last ? "middle" : i === 0 ? "start" : i === places.length - 1 ? "end" : "middle" }, word(data.at[index]))));
 }
-const day = (minutes) => new Date(minutes * 60000).toISOString().slice(0, 10);
+const stamp = (minutes) => new Date(minutes * 60000).toISOString();
 
 // Who grew stands at the newest mark: the crate or the program's work, without the program where there is both.
 function named({ marks, values, name }, x, y, width) {

@@ -2,7 +2,7 @@
 
 let view = null, names = null;
 const nameOf = (number) => number === null ? "" : (names ??= JSON.parse(find("#names").textContent).names)[number];
-const when = (minutes) => new Date(minutes * 60000).toISOString().slice(0, 16).replace("T", " ");
+const when = (minutes) => stamp(minutes).slice(0, 16).replace("T", " ");
 
 // What the page has is the step from each number to the next.
 function summed(steps) {
