@@ -31,7 +31,10 @@ class Limits:
 
 
 LimitValue = bool | int | float | tuple[int, int]
-_IN_BYTES = frozenset({"memory", "memory_swap", "shm", "address_space", "disk"})
+_IN_BYTES = frozenset({"memory", "memory_swap", "shm", "address_space", "disk"}) | {
+    f"ulimit {name}"
+    for name in ("as", "core", "data", "fsize", "memlock", "msgqueue", "rss", "stack")  # getrlimit(2)
+}
 
 
 @dataclass(frozen=True, kw_only=True)

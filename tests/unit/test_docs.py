@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,3 +167,26 @@ def test_every_page_is_on_the_landing_page() -> None:
     landing = (DOCS / "README.md").read_text("utf-8")
     pages = {path.name for path in DOCS.glob("*.md")} - {"README.md"}
     assert sorted(page for page in pages if f"({page})" not in landing) == []
+
+
+def test_the_first_project_is_what_its_page_has_one_type(tmp_path: Path) -> None:
+    page = (DOCS / "first-project.md").read_text("utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+    def type_in(block: str) -> None:
+        subprocess.run(["bash", "-e", "-c", block], cwd=tmp_path, check=True)
+
+    made = [block for block in blocks if "cat >" in block]
+    assert len(made) == 2
+    for block in made:
+        type_in(block)
+    manifest = tmp_path / "hello" / "buildproof.toml"
+    read = read_manifest(manifest)
+    assert [build.builder for build in read.builds] == ["windows", "linux"]
+    assert (tmp_path / "hello" / "hello.c").is_file()
+    (less,) = [line for block in blocks for line in block.splitlines() if line.startswith("sed ")]
+    type_in(less)
+    assert [build.peak_memory for build in read_manifest(manifest).builds] == [1 << 20] * 2
+    (back,) = [line for block in blocks for line in block.splitlines() if line.startswith("mv ")]
+    type_in(back)
+    assert read_manifest(manifest) == read

@@ -273,6 +273,7 @@ def test_why_explains_everything_but_a_plain_yes(
         ("cpus", 2.0, "2.0"),
         ("ulimit nofile", (65536, 65536), "65536"),
         ("ulimit nofile", (1024, -1), "1024 (hard unlimited)"),
+        ("ulimit memlock", (8 << 20, -1), "8 MiB (hard unlimited)"),
         ("memory_swap", -1, "unlimited"),
         ("oom_kill_disable", False, "false"),
         ("pids", None, "unknown"),
