@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +206,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("builds")
     record = folder.read()
-    text = told(record, folder.path, width=terminalreporter._tw.fullwidth, colour=terminalreporter._tw.hasmarkup)  # noqa: SLF001
+    terminal = terminalreporter._tw  # noqa: SLF001 (no public way leads to it)
+    is_log = not sys.stdout.isatty()
+    text = told(record, folder.path, width=terminal.fullwidth, colour=terminal.hasmarkup, is_log=is_log)
     terminalreporter.write(f"{text}{config.stash.get(_REPORT, 'report: none')}\n")
     tell_baseline(config, record, terminalreporter)
     if folder.unwritten:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from rich.console import Console
 from rich.padding import Padding
@@ -25,22 +26,23 @@ _STYLES = {
     Family.INFRASTRUCTURE: "yellow",
     Family.MEASUREMENT: "yellow",
 }
+_WIDEST_IN_A_LOG = 160
 _GAP = 2  # between two columns of a table without a box
 
 
 class _Column(NamedTuple):
     name: str
-    wraps: bool
+    wraps: str | None = None  # the pattern of what a row may end with, for cells of several rows
 
 
 _COLUMNS = (
-    _Column("build", wraps=False),
-    _Column("verdict", wraps=False),
-    _Column("peak", wraps=True),
-    _Column("budget", wraps=False),
-    _Column("limit", wraps=False),
-    _Column("time", wraps=True),
-    _Column("artifact", wraps=True),
+    _Column("build"),
+    _Column("verdict"),
+    _Column("peak", wraps=r"(?<= to) "),
+    _Column("budget"),
+    _Column("limit"),
+    _Column("time"),
+    _Column("artifact", wraps=r"\s"),
 )
 
 
@@ -49,18 +51,20 @@ def exit_code_of(record: RunRecord) -> ExitCode:
     return gravest([build.verdict.outcome for build in record.builds if build.verdict]).exit_code
 
 
-def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
-    """The table, the failing verdicts in full, the limits that are not in force, and where the record lies."""
+def told(record: RunRecord, folder: Path, *, width: int, colour: bool, is_log: bool = False) -> str:
+    """The table, the failing verdicts in full, the limits that are not in force, and where the record lies.
+
+    What is read is laid out for this width; a log has none, and its table is as wide as it has to be, within reason.
+    """
     out = io.StringIO()
-    console = Console(
-        file=out, width=max(width, 60), force_terminal=colour, no_color=not colour, highlight=False, soft_wrap=False
-    )
+    console = _console(out, max(width, 60), colour=colour)
     run = [build for build in record.builds if build.verdict]
     rows = [_row(build) for build in run]
     least, most = _widths(rows, wrapped=True), _widths(rows, wrapped=False)
-    spare = console.width - sum(least) - _GAP * (len(least) - 1)
+    room = max(console.width, _WIDEST_IN_A_LOG) if is_log else console.width
+    spare = room - sum(least) - _GAP * (len(least) - 1)
     if spare >= 0:
-        console.print(_table(run, rows, _share(least, most, spare)))
+        _console(out, room, colour=colour).print(_table(run, rows, _share(least, most, spare)))
     else:
         _tell_lines(console, run, rows)  # a table that is too wide would lose the ends of its cells
     for build in run:
@@ -75,6 +79,10 @@ def told(record: RunRecord, folder: Path, *, width: int, colour: bool) -> str:
         console.print(line(f"not run: {', '.join(planned)}"))
     console.print(line(f"record: {folder / 'record.json'}"), soft_wrap=True)
     return "".join(f"{without_commands(row.rstrip())}\n" for row in out.getvalue().split("\n")[:-1])
+
+
+def _console(out: TextIO, width: int, *, colour: bool) -> Console:
+    return Console(file=out, width=width, force_terminal=colour, no_color=not colour, highlight=False, soft_wrap=False)
 
 
 def _row(build: BuildRecord) -> tuple[str, ...]:
@@ -96,7 +104,9 @@ def _widths(rows: list[tuple[str, ...]], *, wrapped: bool) -> list[int]:
     widths = []
     for index, column in enumerate(_COLUMNS):
         texts = [column.name, *(row[index] for row in rows)]
-        pieces = [word for text in texts for word in text.split()] if wrapped and column.wraps else texts
+        pieces = (
+            [word for text in texts for word in re.split(column.wraps, text)] if wrapped and column.wraps else texts
+        )
         widths.append(max(map(len, pieces)))
     return widths
 
@@ -114,7 +124,7 @@ def _share(least: list[int], most: list[int], spare: int) -> list[int]:
 def _table(builds: list[BuildRecord], rows: list[tuple[str, ...]], widths: list[int]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, width in zip(_COLUMNS, widths, strict=True):
-        table.add_column(column.name, no_wrap=not column.wraps, width=width)
+        table.add_column(column.name, no_wrap=column.wraps is None, width=width)
     for build, (name, outcome, *rest) in zip(builds, rows, strict=True):
         style = _STYLES[build.verdict.outcome.family] if build.verdict else ""
         table.add_row(line(name), line(outcome, style), *map(line, rest))
@@ -125,8 +135,8 @@ def _tell_lines(console: Console, builds: list[BuildRecord], rows: list[tuple[st
     for build, (name, outcome, *rest) in zip(builds, rows, strict=True):
         style = _STYLES[build.verdict.outcome.family] if build.verdict else ""
         console.print(joined(line(f"{name}: "), line(outcome, style)))
-        for column, cell in zip(_COLUMNS[2:], rest, strict=True):
-            console.print(line(f"  {column.name} {cell}"))
+        figures = [f"{column.name} {cell}" for column, cell in zip(_COLUMNS[2:], rest, strict=True) if cell != "-"]
+        console.print(Padding(line(", ".join(figures)), (0, 0, 0, 2)))
 
 
 def _artifact(build: BuildRecord) -> str:

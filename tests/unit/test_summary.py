@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,8 +111,24 @@ def test_nothing_is_lost_on_a_narrow_terminal(width: int) -> None:
         f"{FOLDER}/record.json",
     ):  # fmt: skip
         assert part in text, part
-    for word in ("1", "GiB", "3", "8:12", "15:00", "5", "MiB,"):  # cells that may wrap
-        assert word in text.split(), word
+    for word in ("1", "GiB", "3", "8:12 of 15:00", "5", "MiB"):  # cells that may wrap, but for the time
+        assert re.search(rf"\b{word}\b", text), word
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_figure_stays_with_its_unit_and_a_time_is_one(width: int) -> None:
+    busy = replace(GOOD, memory=Memory(charged_peak=847_000_000, demand_peak=345_000_000))
+    lines = shown(busy, BAD, width=width)
+    table = lines[: lines.index("")]
+    assert sum(line.count("8:12 of 15:00") for line in table) == 2
+    assert not any(re.search(r"\s[\d.]+$|^\s*[KMG]iB", line) for line in table if "launcher" not in line), table
+
+
+def test_the_table_of_a_log_is_as_wide_as_it_has_to_be() -> None:
+    text = told(run(GOOD, BAD), FOLDER, width=80, colour=False, is_log=True).splitlines()
+    assert [line.split()[0] for line in text[:3]] == ["build", "launcher-windows-4g", "launcher-linux"]
+    assert text[1].endswith("launcher.exe 5 MiB, starts")
+    assert all(len(line) <= 80 for line in text[4:] if not line.strip().startswith(("record:", "log:")))
 
 
 def test_paths_are_never_broken_so_that_they_can_be_clicked() -> None:
