@@ -143,7 +143,9 @@ def live_of(config: pytest.Config) -> LiveBuilds | None:
 def columns(config: pytest.Config) -> int:
     """How wide the terminal is; of a pipe and of a worker's terminal what pytest makes up."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    width: int = reporter._tw.fullwidth if reporter else 80  # noqa: SLF001 (config's own writer asserts a reporter)
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():  # it asks descriptor 1
+        width: int = reporter._tw.fullwidth if reporter else 80  # noqa: SLF001 (config's own writer asserts a reporter)
     return width
 
 

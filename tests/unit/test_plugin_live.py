@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
 import pytest
 
 TESTS = """
@@ -49,3 +58,17 @@ def test_with_q_nothing_is_said(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess("-p", "buildproof.plugin", "-p", "no:cacheprovider", "-q")
     assert not any("build" in line for line in result.outlines)
     assert result.outlines[0].startswith("...s")
+
+
+def test_a_test_is_told_how_wide_the_terminal_is_although_its_output_is_captured(tmp_path: Path) -> None:
+    test = "from buildproof.plugin_live import columns\ndef test_it(request): assert columns(request.config) == 61\n"
+    (tmp_path / "test_it.py").write_text(test)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 61, 0, 0))
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "buildproof.plugin", "-p", "no:cacheprovider", "test_it.py"]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, stdout=theirs, stderr=theirs, timeout=60, check=False)
+    said = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0, said
