@@ -663,9 +663,13 @@ def test_a_time_limit_says_how_busy_the_build_was_unless_that_is_unknown() -> No
 
 
 def test_a_cancelled_run_says_when_if_it_had_begun() -> None:
-    cancelled = replace(GOOD, stopped=Stop.CANCELLED)
+    cancelled = replace(GOOD, exit_code=None, stopped=Stop.CANCELLED)
     assert told_of(cancelled).summary == "The run was cancelled."
     assert told_of(replace(cancelled, stopped_at_s=5.0)).summary == "The run was cancelled 5.0 s into the build."
+    ended = replace(cancelled, exit_code=0, stopped_at_s=24.0)
+    assert told_of(ended).summary == (
+        "The run was cancelled when the command had exited 0, before its outputs were examined."
+    )
 
 
 def test_without_a_memory_budget_no_peak_is_too_high() -> None:

@@ -38,7 +38,10 @@ def cancelled(evidence: Evidence, _budget: Budget) -> Verdict | None:
     """A person ended the run."""
     if evidence.stopped is not Stop.CANCELLED:
         return None
-    when = "" if evidence.stopped_at_s is None else f" {duration(evidence.stopped_at_s)} into the build"
+    if evidence.exit_code is not None:
+        when = f" when the command had exited {evidence.exit_code}, before its outputs were examined"
+    else:
+        when = "" if evidence.stopped_at_s is None else f" {duration(evidence.stopped_at_s)} into the build"
     return Verdict(
         outcome=Outcome.CANCELLED, cause="cancelled", grade=Grade.HARNESS, summary=f"The run was cancelled{when}."
     )
