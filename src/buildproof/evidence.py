@@ -47,7 +47,9 @@ class CutFile:
 class ProcessEnd:
     """One process's end as the kernel wrote it down: `struct acct_v3`, see acct(5).
 
-    `pid` and `ppid` are numbers in the pod's PID namespace. Exactly one of `signal` and `exit_code` is set.
+    `pid` and `ppid` are numbers in the pod's PID namespace. One of `signal` and `exit_code` is set, or none for a
+    process whose main thread ended before it did: the kernel keeps that thread's status, and of the others only that a
+    signal ended one.
     `cmdline` was sampled while the process lived and is None for one that was too short-lived to be met.
     `cut_files` are, for a process that died of SIGBUS or caught it, the files that it had mapped or that its command
     line names and that were found too short right after.

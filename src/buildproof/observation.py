@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from buildproof.evidence import (
@@ -185,7 +186,7 @@ class Observation:
         """The process part."""
         return Processes(
             exited=self.state.get("exited"),
-            signalled=tuple(self._signalled),
+            signalled=tuple(map(self._with_signal, self._signalled)),
             failed=tuple(self._failed),
             top=tuple(map(_process, self.state.get("top") or ())),
             leftover=tuple(map(_process, self.state.get("leftover") or ())) if self.state.get("command") else (),
@@ -193,6 +194,12 @@ class Observation:
             peak_pids=self._counter("pids_peak") or self.state.get("peak_pids"),
             limit_hits=self._counter("pids_limit_hits", since_start=True),
         )
+
+    def _with_signal(self, end: ProcessEnd) -> ProcessEnd:
+        """One whose record does not tell the signal, with that which its parent's exit status stands for."""
+        codes = (parent.exit_code for parent in self._failed if parent.pid == end.ppid)
+        told = next(codes, None) or 0
+        return replace(end, signal=told - SHELL_SIGNAL_BASE) if end.signal is None and told > SHELL_SIGNAL_BASE else end
 
     def is_over_disk(self, limit: int | None) -> bool:
         """Whether the build's files took more than `limit` when they were last counted."""

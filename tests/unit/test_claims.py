@@ -197,6 +197,10 @@ CASES: dict[str, tuple[Evidence, set[Claim], set[Claim]]] = {
         replace(GOOD, accounting=False, accounting_refused=REFUSED, processes=Processes()),
         set(), {Claim.NO_SIGBUS},
     ),
+    "a signal that nothing names": (
+        replace(GOOD, processes=Processes(exited=250, signalled=(replace(end(signal.SIGBUS), signal=None),))),
+        set(), {Claim.NO_SIGBUS},
+    ),
     "accounting with a gap": (
         replace(GOOD, accounting=False, accounting_refused="the accounting file's file system was nearly full"),
         set(),

@@ -225,6 +225,13 @@ def test_ends_after_the_harness_began_to_end_the_build_were_its_own_doing() -> N
     assert own.exited == 7
 
 
+@pytest.mark.parametrize(("code", "signal"), [(135, 7), (137, 9), (1, None), (128, None)])
+def test_a_signal_that_no_record_names_is_told_by_the_status_of_the_parent(code: int, signal: int | None) -> None:
+    unnamed = ended("signalled", 5, ppid=3, signal=None)
+    processes = seen(state(), unnamed, ended("failed", 3, exit_code=code)).processes()
+    assert [end.signal for end in processes.signalled] == [signal]
+
+
 def test_every_signalled_process_and_the_last_twenty_that_failed_are_kept() -> None:
     events = [ended(kind, pid) for pid in range(50) for kind in ("signalled", "failed")]
     processes = seen(*events).processes()

@@ -115,6 +115,7 @@ def test_flags_tell_of_a_core_and_of_a_process_that_never_called_exec() -> None:
     assert (parse(record(flag=0x08)).dumped_core, parse(record(flag=0x08)).forked_only) == (True, False)
     assert (parse(record(flag=0x01)).dumped_core, parse(record(flag=0x01)).forked_only) == (False, True)
     assert (parse(record(flag=0x16)).dumped_core, parse(record(flag=0x16)).forked_only) == (False, False)
+    assert (parse(record(flag=0x10)).thread_signalled, parse(record(flag=0x0F)).thread_signalled) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,23 @@ def test_a_process_that_was_never_met_has_no_command_line(bench: Bench) -> None:
     bench.take(record(60, code=3))
     (told,) = bench.told
     assert (told["kind"], told["cmdline"], told["signal"], told["exit_code"]) == ("failed", None, None, 3)
+
+
+def test_the_name_is_that_of_the_process_and_not_of_the_thread_that_ended_last(bench: Bench) -> None:
+    bench.ends.take(record(60, signal=7, comm="opt cgu.0"), Seen(60, 9, "rustc", ("rustc", "a.rs")), 1.0, [])
+    assert bench.told[0]["comm"] == "rustc"
+
+
+def test_a_signal_that_the_record_does_not_name_is_told_as_unknown(bench: Bench) -> None:
+    headless = Seen(60, 9, "ld", ("ld",), headless=True)
+    bench.ends.take(replace(record(60), thread_signalled=True), headless, 1.0, [])
+    assert [(end["kind"], end["signal"], end["exit_code"]) for end in bench.told] == [("signalled", None, None)]
+
+
+def test_threads_that_ended_with_their_process_are_no_sign_of_a_signal(bench: Bench) -> None:
+    bench.ends.take(replace(record(60), thread_signalled=True), Seen(60, 9, "ld", ("ld",), threaded=True), 1.0, [])
+    bench.ends.take(record(60), Seen(60, 9, "ld", ("ld",), headless=True), 1.0, [])
+    assert bench.told == []
 
 
 def test_each_signal_and_the_failures_have_a_bound_of_their_own(bench: Bench) -> None:

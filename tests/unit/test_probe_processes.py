@@ -27,7 +27,7 @@ VmSize:\t   88888 kB
 VmHWM:\t{high:8} kB
 VmRSS:\t{now:8} kB
 RssAnon:\t     112 kB
-Threads:\t1
+Threads:\t{threads}
 """
 
 
@@ -40,11 +40,14 @@ class Proc:
         self.add(1, "probe", 1, high=10**6)
 
     def add(
-        self, pid: int, name: str, ppid: int = 2, *, high: int = 100, now: int = 50, cmdline: bytes | None = None
-    ) -> None:
+        self, pid: int, name: str, ppid: int = 2, *, high: int = 100, now: int = 50, threads: int = 1,
+        cmdline: bytes | None = None,
+    ) -> None:  # fmt: skip
         folder = self.root / str(pid)
         folder.mkdir(exist_ok=True)
-        (folder / "status").write_text(STATUS.format(name=name, pid=pid, ppid=ppid, high=high, now=now))
+        (folder / "status").write_text(
+            STATUS.format(name=name, pid=pid, ppid=ppid, high=high, now=now, threads=threads)
+        )
         (folder / "cmdline").write_bytes(name.encode() + b"\0-c\0x.c\0" if cmdline is None else cmdline)
 
     def end(self, pid: int) -> None:
@@ -64,7 +67,7 @@ def proc(tmp_path: Path) -> Proc:
 
 
 def test_a_status_text_gives_name_parent_and_sizes_in_bytes() -> None:
-    text = STATUS.format(name="cc1plus", pid=9, ppid=8, high=2048, now=1024)
+    text = STATUS.format(name="cc1plus", pid=9, ppid=8, high=2048, now=1024, threads=1)
     assert status_of(text.encode()) == Status(
         "cc1plus", 8, peak_address_space=99999 * KIB, peak_rss=2048 * KIB, rss=1024 * KIB
     )
@@ -73,6 +76,37 @@ def test_a_status_text_gives_name_parent_and_sizes_in_bytes() -> None:
 def test_a_zombie_has_no_sizes() -> None:
     zombie = b"Name:\tcc1\nState:\tZ (zombie)\nPid:\t9\nPPid:\t8\nThreads:\t1\n"
     assert status_of(zombie) == Status("cc1", 8, is_over=True)
+
+
+def test_a_process_whose_main_thread_ended_before_the_others_is_not_over() -> None:
+    status = status_of(b"Name:\tld\nState:\tZ (zombie)\nPid:\t9\nPPid:\t8\nThreads:\t2\n")
+    assert (status.is_over, status.threads, status.headless) == (False, 2, True)
+
+
+def test_a_process_with_threads_is_known_by_whatever_name_its_record_has(proc: Proc) -> None:
+    proc.add(9, "rustc", threads=4)
+    proc.add(10, "sh", threads=1)
+    census = Census(proc.root)
+    census.measure()
+    census.measure()
+    proc.add(9, "rustc", threads=1)  # the others have ended
+    census.measure()
+    assert cmdline_of(census, 9, "opt cgu.0") == "rustc -c x.c"
+    assert cmdline_of(census, 10, "cc1") is None
+
+
+def test_mappings_are_read_of_a_thread_where_the_main_thread_has_ended(proc: Proc) -> None:
+    proc.add(9, "ld", threads=2)
+    folder = proc.root / "9"
+    (folder / "status").write_text((folder / "status").read_text().replace("S (sleeping)", "Z (zombie)"))
+    (folder / "maps").write_text("")
+    for thread, text in ((9, ""), (12, "7f00-8f00 rw-s 00000000 00:1 7 /work/app\n")):
+        (folder / "task" / str(thread)).mkdir(parents=True)
+        (folder / "task" / str(thread) / "maps").write_text(text)
+    census = Census(proc.root)
+    census.measure()
+    census.note_mappings(lambda _path: True)
+    assert census.alive[9].mapped == {"/work/app": 0x1000}
 
 
 def test_a_name_with_strange_bytes_is_read() -> None:

@@ -16,11 +16,16 @@ RECORD = struct.Struct("=BBHIIIIIIf8H16s")
 HERTZ = 100.0  # AHZ of include/linux/acct.h on x86 and arm: the unit of etime and of the comp_t times
 _FORKED_ONLY = 0x01  # AFORK: has executed fork, but no exec
 _DUMPED_CORE = 0x08  # ACORE
+_SIGNALLED = 0x10  # AXSIG: of any thread, those that exit_group(2) ended among them
 
 
 @dataclass(frozen=True)
 class Record:
-    """One ended process. `status` is a wait status as in wait(2); times are seconds."""
+    """One ended process. `status` is a wait status as in wait(2); times are seconds.
+
+    It is the main thread's: acct_collect() takes no other's, so where that one ended before the process did, how the
+    process ended is not in the record, but for `thread_signalled`. `comm` is the name of the last thread.
+    """
 
     pid: int
     ppid: int
@@ -32,6 +37,7 @@ class Record:
     cpu_s: float
     forked_only: bool
     dumped_core: bool
+    thread_signalled: bool = False
 
     @property
     def signal(self) -> int | None:
@@ -65,6 +71,7 @@ def parse(raw: bytes) -> Record:
         cpu_s=(comp_t(utime) + comp_t(stime)) / HERTZ,
         forked_only=bool(flag & _FORKED_ONLY),
         dumped_core=bool(flag & _DUMPED_CORE),
+        thread_signalled=bool(flag & _SIGNALLED),
     )
 
 

@@ -52,6 +52,11 @@ def forebear(record: Record, census: Census, others: Mapping[int, Record]) -> Se
     return next((seen for kin in _lineage(record, others) if (seen := census.met(kin.ppid))), None)
 
 
+def has_unknown_signal(record: Record, seen: Seen | None) -> bool:
+    """Whether a signal ended the process, as far as can be known, and its record tells of the main thread alone."""
+    return bool(seen and seen.headless and record.thread_signalled and not record.signal)
+
+
 class Ends:
     """Counts every end and tells of those that were no success."""
 
@@ -64,20 +69,22 @@ class Ends:
     def take(self, record: Record, seen: Seen | None, at_s: float, cut_files: list[dict[str, object]]) -> None:
         """One end; `seen` is the process as it was last met, `at_s` when the end was read, seconds."""
         self.exited += 1
-        if not record.signal and not record.exit_code:
+        is_unknown = has_unknown_signal(record, seen)
+        if not record.signal and not record.exit_code and not is_unknown:
             return
-        kind = "signalled" if record.signal else "failed"
-        which = f"signal {record.signal}" if record.signal else kind  # many a SIGPIPE must not hide one SIGBUS
+        kind = "signalled" if record.signal or is_unknown else "failed"
+        # Each signal has a bound of its own: many a SIGPIPE must not hide one SIGBUS.
+        which = f"signal {record.signal or '?'}" if kind == "signalled" else kind
         self._reported[which] = self._reported.get(which, 0) + 1
         end = {
             "pid": record.pid,
             "ppid": record.ppid,
-            "comm": record.comm,
+            "comm": seen.comm if seen else record.comm,
             "cmdline": seen.cmdline if seen else None,
             "at_s": round(at_s, 3),
             "duration_s": round(record.elapsed_s, 3),
             "signal": record.signal,
-            "exit_code": record.exit_code,
+            "exit_code": None if is_unknown else record.exit_code,
             "core_dumped": record.dumped_core,
             "cut_files": cut_files,
         }

@@ -30,6 +30,8 @@ class Seen:
     cwd: str | None = None
     mapped: dict[str, int] = field(default_factory=dict)
     is_over: bool = False  # ended, and not waited for by its parent yet
+    threaded: bool = False  # was met with several threads
+    headless: bool = False  # was met when its main thread had ended, and others went on
     settled: bool = False  # looked at twice: before its exec(2) a child shows its parent's command line
 
     @property
@@ -90,6 +92,8 @@ class Status:
     comm: str = ""
     ppid: int = 0
     is_over: bool = False
+    threads: int = 1
+    headless: bool = False
     peak_address_space: int = 0
     peak_rss: int = 0
     rss: int = 0
@@ -100,21 +104,27 @@ _STATUS_SIZES = {b"VmPeak": "peak_address_space", b"VmHWM": "peak_rss", b"VmRSS"
 
 
 def status_of(raw: bytes) -> Status:
-    """Read a /proc/<pid>/status text, proc_pid_status(5)."""
-    comm, ppid, is_over, sizes = "", 0, False, dict[str, int]()
+    """Read a /proc/<pid>/status text, proc_pid_status(5).
+
+    A process whose main thread has ended while others go on shows the state of a zombie, and is not over.
+    """
+    comm, ppid, is_over, headless, sizes = "", 0, False, False, dict[str, int]()
+    count = raw.partition(b"\nThreads:\t")[2].partition(b"\n")[0]
+    threads = int(count) if count.isdigit() else 1
     for line in raw.split(b"\n"):
         key, _, value = line.partition(b":\t")
         if key == b"Name":
             comm = value.decode("utf-8", "replace")
         elif key == b"State":
-            is_over = value[:1] in b"ZX"
+            ended = value[:1] in b"ZX"
+            is_over, headless = ended and threads == 1, ended and threads > 1
         elif key == b"PPid":
             ppid = int(value)
         elif key in _STATUS_SIZES:
             sizes[_STATUS_SIZES[key]] = int(value.split()[0]) * 1024
             if key == b"VmRSS":
                 break
-    return Status(comm=comm, ppid=ppid, is_over=is_over, **sizes)
+    return Status(comm=comm, ppid=ppid, is_over=is_over, threads=threads, headless=headless, **sizes)
 
 
 def rights_of(pid: int) -> dict[str, str] | None:
@@ -181,10 +191,21 @@ class Census:
         """
         asked = self.alive if of_all else {pid: self.alive[pid] for pid in self._fresh & self.alive.keys()}
         self._fresh.clear()
-        for pid, seen in asked.items():
-            raw = _read_on(f"{self._proc}/{pid}/maps", _MAPS_BYTES)
-            if raw:
+        for seen in asked.values():
+            if raw := self._maps(seen):
                 seen.mapped = {path: end for path, end in mapped_files(raw).items() if is_noted(path)}
+
+    def _maps(self, seen: Seen) -> bytes:
+        """A /proc/<pid>/maps text; that of a thread that goes on where the main thread has ended and shows none."""
+        process = f"{self._proc}/{seen.pid}"
+        raw = _read_on(f"{process}/maps", _MAPS_BYTES)
+        if raw or not seen.headless:
+            return raw
+        try:
+            threads = os.listdir(f"{process}/task")  # noqa: PTH208
+        except OSError:
+            return b""
+        return next(filter(None, (_read_on(f"{process}/task/{thread}/maps", _MAPS_BYTES) for thread in threads)), b"")
 
     def _look(self, pid: int) -> None:
         raw = _read(f"{self._proc}/{pid}/status", 2048)
@@ -201,12 +222,14 @@ class Census:
             if before:
                 seen.peak_rss, seen.peak_address_space = before.peak_rss, before.peak_address_space
                 seen.cwd, seen.mapped = seen.cwd or before.cwd, before.mapped
+                seen.threaded, seen.headless = before.threaded, before.headless
             if again and not (before and before.settled):
                 self._fresh.add(pid)
             self.alive[pid] = seen
         seen.peak_rss = max(seen.peak_rss, status.peak_rss)
         seen.peak_address_space = max(seen.peak_address_space, status.peak_address_space)
         seen.rss, seen.ppid, seen.is_over = status.rss, status.ppid, status.is_over
+        seen.threaded, seen.headless = seen.threaded or status.threads > 1, seen.headless or status.headless
         self._keep(seen)
 
     def has_words_of(self, seen: Seen, parent: int) -> bool:
@@ -250,9 +273,13 @@ class Census:
         return sorted(self._top.values(), key=lambda s: s.peak_rss, reverse=True)[: self.TOP]
 
     def ended(self, pid: int, comm: str) -> Seen | None:
-        """An ended process as last met, only if that was under the name that it ended with."""
+        """An ended process as last met, None where it may have called exec(2) since: `comm` is another name then.
+
+        Of several threads the last to end gives the accounting record its own name: acct_process() writes current's,
+        and rustc, node and others name theirs. No such process calls exec(2) as a rule, so it is the one that was met.
+        """
         seen = self.met(pid)
-        return seen if seen and seen.comm[:15] == comm[:15] else None
+        return seen if seen and (seen.threaded or seen.comm[:15] == comm[:15]) else None
 
     def look_up(self, pid: int, comm: str) -> Seen | None:
         """As `ended`, for one that may be alive: it is looked at now if it was not met before."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import cgroup, host, space, usage
 from .accounting import Journal, Record
 from .clues import Clues, worth_noting
-from .ends import Ends, as_met, forebear
+from .ends import Ends, as_met, forebear, has_unknown_signal
 from .memory import IDLE_S, SPARSE_S, Sampler
 from .processes import Census, Seen, rights_of
 
@@ -205,9 +205,10 @@ class Watch:
                 self._read_counters()  # its cgroup goes with it
                 continue
             seen = as_met(record, self._census, by_pid)
-            is_sigbus = record.signal == signal.SIGBUS or record.exit_code == GCC_ICE_EXIT_CODE
+            is_unknown = has_unknown_signal(record, seen)
+            is_sigbus = record.signal == signal.SIGBUS or record.exit_code == GCC_ICE_EXIT_CODE or is_unknown
             cut_files = self._cut_files(record, seen, by_pid) if is_sigbus else []
-            if record.signal:
+            if record.signal or is_unknown:
                 if self._space:
                     self._space.sample(at_s, thorough=True)
                 self._read_counters()

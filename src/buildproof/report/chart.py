@@ -169,7 +169,7 @@ def _marks(build: BuildRecord) -> list[dict[str, Any]]:
 
 
 def _death(end: ProcessEnd) -> str:
-    return f"{named(end)}: {signal_name(end.signal or 0)}"
+    return f"{named(end)}: {signal_name(end.signal)}"
 
 
 def _is_culprit(end: ProcessEnd, build: BuildRecord) -> bool:

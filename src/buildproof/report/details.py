@@ -137,7 +137,7 @@ def _cut(command: str | None, longest: int) -> str | None:
 
 
 def _end(end: ProcessEnd, longest: int) -> dict[str, Any]:
-    how = signal_name(end.signal) if end.signal else f"status {end.exit_code}"
+    how = f"status {end.exit_code}" if end.signal is None and end.exit_code is not None else signal_name(end.signal)
     return {
         "at": end.at_s,
         "moment": f"{end.at_s:.1f} s",

@@ -16,6 +16,6 @@ class Budget:
     silent_limit: float | None = None
 
 
-def signalled_by(evidence: Evidence, *signals: int) -> tuple[ProcessEnd, ...]:
+def signalled_by(evidence: Evidence, *signals: int | None) -> tuple[ProcessEnd, ...]:
     """The processes that one of these signals ended."""
     return tuple(end for end in evidence.processes.signalled if end.signal in signals)

@@ -129,6 +129,10 @@ def _no_sigbus(case: Case) -> Decision:
         return _undecided(f"{unfinished}; none until then")
     if evidence.processes.exited is None:
         return _undecided("the probe's count of the processes that ended did not arrive")
+    if unknown := signalled_by(evidence, None):
+        return _undecided(
+            f"a signal ended {named(unknown[0])}, and which is not known: its main thread had ended before it"
+        )
     return _held(f"none of the {evidence.processes.exited} processes that ended died of it (grade kernel)")
 
 

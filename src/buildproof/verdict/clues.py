@@ -37,7 +37,7 @@ def line_of(finding: LogFinding | None) -> Clue | None:
 def death(end: ProcessEnd) -> Clue:
     """A process's end by a signal, as process accounting has it."""
     lived = f"after {duration(end.duration_s)}"
-    text = f"process accounting: {named(end)}, child of pid {end.ppid}, ended by {signal_name(end.signal or 0)} {lived}"
+    text = f"process accounting: {named(end)}, child of pid {end.ppid}, ended by {signal_name(end.signal)} {lived}"
     return Clue(grade=Grade.KERNEL, text=text, at_s=end.at_s)
 
 

@@ -14,8 +14,10 @@ _LONGEST = 80
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh"})  # what they run is named in their command line, but not their work
 
 
-def signal_name(number: int) -> str:
-    """`SIGBUS` for 7, `signal 40` for one without a name; see signal(7)."""
+def signal_name(number: int | None) -> str:
+    """`SIGBUS` for 7, `signal 40` for one without a name, `an unknown signal` for None; see signal(7)."""
+    if number is None:
+        return "an unknown signal"
     try:
         return signal.Signals(number).name
     except ValueError:
