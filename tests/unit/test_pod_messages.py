@@ -419,6 +419,18 @@ def test_a_build_that_ends_by_itself_has_its_exit_code(bench: Bench) -> None:
     assert bench.engine.killed == []
 
 
+@pytest.mark.parametrize(("command", "code"), [({"exit_code": 0}, 0), ({"exit_code": 3}, 3), ({"signal": 11}, 139)])
+def test_who_kills_the_shell_around_a_command_that_has_ended_changes_nothing(
+    bench: Bench, command: dict[str, int], code: int
+) -> None:
+    bench.engine.code = 143
+    bench.say("probe", HELLO)
+    bench.say("probe", state(final=True, command=command), at=112.0)
+    bench.say("build-gone", at=112.2)
+    ending = bench.run()
+    assert (ending.exit_code, ending.stopped, ending.probe_lost) == (code, None, None)
+
+
 def test_at_the_time_limit_the_counters_are_read_once_more_and_the_build_is_killed(bench: Bench) -> None:
     bench.say("probe", state(at_s=1.0), at=101.0)
     summed_up = (160.4, "probe", json.dumps(state(at_s=60.3, exited=77)).encode())

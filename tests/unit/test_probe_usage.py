@@ -46,6 +46,17 @@ def test_files_at_every_depth_are_counted_by_their_blocks(root: Path) -> None:
     assert 512 * KIB <= used(root) <= 512 * KIB + SLACK
 
 
+def test_a_root_that_is_gone_leaves_what_was_counted_before(root: Path) -> None:
+    """The gate was killed: /proc/<pid>/root leads nowhere, and the last counters are still to be told."""
+    write(root / "work" / "a", 256 * KIB)
+    found = counted(root)
+    before = found.used
+    root.rename(root.with_name("elsewhere"))
+    assert not found.tick(3 * usage.PASS_EVERY_S, 1 << 39, [])
+    found.finish(5 * usage.PASS_EVERY_S, 1 << 38, [])
+    assert found.used == before
+
+
 def test_a_file_without_content_takes_nothing_however_long_it_is(root: Path) -> None:
     with (root / "work" / "sparse").open("wb") as file:
         file.truncate(1 << 40)

@@ -308,8 +308,9 @@ class Pod:
             self._engine.kill(self._build)
         state = self._await_end()
         own_end = stopped is None and probe_lost is None and not state.running
+        status = self.observation.status
         return Ending(
-            exit_code=state.exit_code if own_end else None,
+            exit_code=None if not own_end else state.exit_code if status is None else status,
             stopped=stopped,
             stopped_at_s=wall_s if stopped else None,
             wall_s=wall_s,

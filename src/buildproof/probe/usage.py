@@ -76,7 +76,16 @@ class Usage:
         if self._pass is None:
             return False
         began = time.monotonic()
-        for found in self._pass:
+        try:
+            self._step(now_s, until, free)
+        except (FileNotFoundError, ProcessLookupError):  # the gate is gone, and with it the way to its root
+            self._pass, self._ended_s = None, now_s
+            return False
+        self._cost_s += time.monotonic() - began
+        return self._pass is None
+
+    def _step(self, now_s: float, until: float, free: int | None) -> None:
+        for found in self._pass or ():
             if found is not None:
                 lost = (self._free_at_start or 0) - (free or 0)
                 self.used = max(found, lost) if self._hidden else found
@@ -84,8 +93,6 @@ class Usage:
                 break
             if time.monotonic() >= until:
                 break
-        self._cost_s += time.monotonic() - began
-        return self._pass is None
 
     def _through(self, pids: list[int]) -> Iterator[int | None]:
         """One pass; yields None now and then, and in the end the bytes."""
