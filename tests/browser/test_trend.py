@@ -14,7 +14,7 @@ from tests.browser.chromium import Tab
 from tests.unit.test_baseline import BEGAN, MIB, ONE, RUSTC
 from tests.unit.test_report import HOSTILE
 
-from buildproof.baseline import History, Measured, parse_thresholds
+from buildproof.baseline import History, Measured, Metric, parse_thresholds
 from buildproof.hostile import harmless
 from buildproof.plugin_live import say
 from buildproof.trend import draw
@@ -44,8 +44,11 @@ def runs(build: str, *, days: int = DAYS, seed: int = 0) -> list[Measured]:
 
 
 STEADY = runs("steady-linux", seed=1)
+REFUSED = {Metric.PEAK: "peak:10%"}
 HUNGRY = [
-    replace(line, peak=round((line.peak or 0) * 1.35), held={RUSTC: 130 * MIB}) if day >= GREW_FROM else line
+    replace(line, peak=round((line.peak or 0) * 1.35), held={RUSTC: 130 * MIB}, over=REFUSED)
+    if day >= GREW_FROM
+    else line
     for day, line in enumerate(runs("hungry-linux", seed=2))
 ]
 DIED = [
