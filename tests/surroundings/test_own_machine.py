@@ -22,6 +22,7 @@ from buildproof.box import folders
 from buildproof.engine import Engine
 from buildproof.errors import ExitCode
 from buildproof.layout import SOURCE
+from buildproof.pod import pod
 from buildproof.record import BuildRecord, RunRecord, load
 from buildproof.verdict import Outcome, Verdict
 
@@ -166,6 +167,23 @@ def test_a_build_that_is_paused_through_the_engine_is_not_late(own: Dockerd, eng
     assert record.time.paused_s >= 14
 
 
+def test_a_build_that_stays_paused_is_given_up_and_proves_nothing(
+    own: Dockerd, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod, "MOST_PAUSED_S", 8.0)
+    run = Run(engine, project(tmp_path / "project", SLEEPY, time_limit="1m"), tmp_path)
+    run.begin()
+    run.until_log("begun")
+    engine._api.pause(containers(engine)[0])
+    record = run.end()
+    verdict = verdict_of(record)
+    assert (verdict.outcome, verdict.cause) == (Outcome.UNMEASURED, "probe-lost")
+    assert "somebody paused the pod through the engine, and did not let it go on for 8 s" in verdict.summary
+    assert record.attempts == ()
+    assert record.log is not None
+    assert (run.folder.path / record.log).read_text() == "begun\n"
+
+
 def test_a_harness_that_was_stopped_takes_no_build_for_late(own: Dockerd, tmp_path: Path) -> None:
     harness = Harness.start(tmp_path / "root", project(tmp_path / "project", SLEEPY, time_limit="12s"))
     harness.until_log("begun")
@@ -181,12 +199,12 @@ def test_a_machine_that_sleeps_costs_a_build_no_time(own: Dockerd, engine: Engin
     """All of it is stopped at once: the build, its probe and the harness."""
     harness = Harness.start(tmp_path / "root", project(tmp_path / "project", SLEEPY, time_limit="12s"))
     harness.until_log("begun")
-    pod = containers(engine)
+    both = containers(engine)
     harness.process.send_signal(signal.SIGSTOP)
-    for container in pod:
+    for container in both:
         engine._api.pause(container)
     time.sleep(15)
-    for container in reversed(pod):
+    for container in reversed(both):
         engine._api.unpause(container)
     harness.process.send_signal(signal.SIGCONT)
     code, said = harness.end()
