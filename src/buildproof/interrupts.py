@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 _LOOK_S = 0.2
@@ -18,18 +19,32 @@ def as_interrupts() -> None:
             signal.signal(number, _interrupt)
 
 
-def with_its_parent() -> None:
-    """Have the end of the process that started this one be a SIGTERM to it: for workers, of whom nobody asks any more.
+def with_its_parent() -> Callable[[], bool]:
+    """Have the end of the process that started this one be an interrupt; what is returned tells whether it has ended.
 
-    execnet lets an xdist worker go on for 5 s when its controller was killed: long enough for a build to be started.
+    For workers, of whom nobody asks any more then. execnet lets an xdist worker go on for 5 s when its controller was
+    killed: long enough for a build to be started. Then it sends SIGINT, which is ignored: what is taken down by then
+    is not to be left by half.
     """
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    parent = os.getppid()
 
+    def is_gone() -> bool:
+        return os.getppid() != parent  # another process adopts the child of one that ended, getppid(2)
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:  # another one adopts the child of a process that ended, getppid(2)
-        time.sleep(_LOOK_S)
-    os.kill(os.getpid(), signal.SIGTERM)
+    def watch() -> None:
+        while not is_gone():
+            time.sleep(_LOOK_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if is_gone():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _interrupt(number, frame)
+
+    if signal.getsignal(signal.SIGTERM) is _interrupt:
+        signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=watch, daemon=True).start()
+    return is_gone
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

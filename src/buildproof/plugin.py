@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ _WORKER_HELD = "buildproof_held"
 _BUDGET = pytest.StashKey[Asked]()
 _SESSION = pytest.StashKey["Session"]()
 _REPORT = pytest.StashKey[str]()
+_IS_ORPHAN = pytest.StashKey[Callable[[], bool]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     as_interrupts()
     if hasattr(config, "workerinput"):
-        with_its_parent()
+        config.stash[_IS_ORPHAN] = with_its_parent()
 
 
 def _session(config: pytest.Config) -> Session:
@@ -172,6 +174,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     if hasattr(config, "workerinput"):
         config.workeroutput[_WORKER_HELD] = config.stash[_SESSION].folder.hand_over()  # type: ignore[attr-defined]
+        if config.stash[_IS_ORPHAN]():
+            config.stash[_SESSION].sweep_own()
         return
     from buildproof import report  # noqa: PLC0415
     from buildproof.plugin_baseline import exit_code as baseline_code  # noqa: PLC0415

@@ -23,7 +23,7 @@ from buildproof.images import PROBE_IMAGE, Images, sweep_layers
 from buildproof.killed import close_killed
 from buildproof.leftovers import sweep, sweep_run, sweep_scratch
 from buildproof.manifest import Manifest, Project
-from buildproof.ownership import Keep
+from buildproof.ownership import Keep, this_process
 from buildproof.plan import Build
 from buildproof.preflight import Finding, stop_if_untrustworthy
 from buildproof.record import BuildRecord, EngineRecord, Phase, RunRecord
@@ -153,6 +153,11 @@ class Session:
             say=self._say,
             available=lambda: memory_available(self.engine, self.images.named(PROBE_IMAGE).reference),
         )
+
+    def sweep_own(self) -> None:
+        """Sweep what this process itself left in the engine: for a worker whose controller will not do it any more."""
+        with self._told_alone():
+            sweep_run(self.engine, self.folder.id, self._say, owner=this_process())
 
     def close(self) -> RunRecord | None:
         """End the run: sweep what its builds left in the engine, and close the record; None when none was begun."""

@@ -76,7 +76,7 @@ def test_workers_whose_controller_is_killed_take_down_what_they_began(harness: H
     assert run
     assert harness.workers()
     harness.over_after_s(run)
-    assert [thing for thing in harness.things(run) if thing.kind is Kind.CONTAINER] == []
+    assert [thing for thing in harness.things(run) if thing.kind is Kind.CONTAINER] == [], harness.output()
     begun = [build for build in harness.record_of(run).builds if build.phase is not Phase.PLANNED]
     assert begun
     assert all(build.verdict and build.verdict.outcome is Outcome.CANCELLED for build in begun)

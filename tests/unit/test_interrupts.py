@@ -19,6 +19,7 @@ try:
     print("at work", flush=True)
     time.sleep(60)
 except KeyboardInterrupt as told:
+    {then}
     print("took down, for", told, flush=True)
 """
 _PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
@@ -26,7 +27,7 @@ _PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.arg
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_ends_a_process_is_an_interrupt(number: signal.Signals) -> None:
-    command = [*_AT_DEFAULT, sys.executable, "-c", _AT_WORK.format(more="")]
+    command = [*_AT_DEFAULT, sys.executable, "-c", _AT_WORK.format(more="", then="")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "at work\n"
@@ -35,9 +36,11 @@ def test_a_signal_that_ends_a_process_is_an_interrupt(number: signal.Signals) ->
     assert process.returncode == 0
 
 
-def test_a_process_is_interrupted_when_its_parent_is_killed() -> None:
-    command = [*_AT_DEFAULT, sys.executable, "-c", _PARENT, _AT_WORK.format(more="with_its_parent()")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+def test_a_process_is_interrupted_when_its_parent_is_killed_and_not_again_by_execnet() -> None:
+    work = _AT_WORK.format(more="with_its_parent()", then="import os; os.kill(os.getpid(), 2)")
+    with subprocess.Popen(
+        [*_AT_DEFAULT, sys.executable, "-c", _PARENT, work], stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == "at work\n"
         parent.kill()

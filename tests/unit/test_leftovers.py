@@ -175,6 +175,13 @@ def test_the_end_of_a_run_removes_what_it_made_for_itself_alone() -> None:
     assert set(engine.found) == {"other", "c"}
 
 
+def test_a_worker_can_remove_what_it_made_itself_and_leave_the_others_alone() -> None:
+    worker = Owner(process=Process(pid=1, started=1, host="other/1"), run="now")
+    engine = FakeEngine(container("probe", LIVING, "probe"), container("build", worker))
+    assert sweep_run(cast("Engine", engine), "now", print, owner=worker.process) == 1
+    assert set(engine.found) == {"probe"}
+
+
 def test_clean_says_what_it_would_do_and_why_before_it_does_it() -> None:
     engine = FakeEngine(
         container("build-1", GONE, **{labels.BUILD: "app-windows"}), container("build-2", LIVING),

@@ -14,7 +14,7 @@ from buildproof.engine import Engine, Kind, Thing
 from buildproof.errors import EngineError
 from buildproof.layout import downloads, fetch_lock
 from buildproof.leftovers.judgement import Judged, Standing, judged, of_run
-from buildproof.ownership import abandoned, here
+from buildproof.ownership import Process, abandoned, here
 
 
 def sweep(engine: Engine, say: Callable[[str], None]) -> int:
@@ -27,10 +27,12 @@ def sweep(engine: Engine, say: Callable[[str], None]) -> int:
     return _remove_all(engine, dead, say)
 
 
-def sweep_run(engine: Engine, run: str, say: Callable[[str], None], *, build: str | None = None) -> int:
-    """Remove what is left of one run, which is over, or of one of its builds; as `sweep`."""
-    left = of_run(engine.things(labels.OURS), run)
-    over = [thing for thing in left if build is None or thing.labels.get(labels.BUILD) == build]
+def sweep_run(
+    engine: Engine, run: str, say: Callable[[str], None], *, build: str | None = None, owner: Process | None = None
+) -> int:
+    """Remove what is left of one run, which is over, or of one of its builds or processes; as `sweep`."""
+    wanted = {key: str(value) for key, value in ((labels.BUILD, build), (labels.OWNER, owner)) if value is not None}
+    over = [thing for thing in of_run(engine.things(labels.OURS), run) if wanted.items() <= thing.labels.items()]
     return _remove_all(
         engine, [Judged(thing=thing, standing=Standing.DEAD, why="its run is over") for thing in over], say
     )
