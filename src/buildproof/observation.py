@@ -159,16 +159,6 @@ class Observation:
         return tuple(found)
 
     @property
-    def status(self) -> int | None:
-        """The command's exit status as a shell tells it, by the kernel's record of its end; None without one.
-
-        The shell around it may be killed before it has passed that on.
-        """
-        command = self.state.get("command") or {}
-        number: int | None = command.get("signal")
-        return command.get("exit_code") if number is None else SHELL_SIGNAL_BASE + number
-
-    @property
     def own_exit_code(self) -> int | None:
         """What the command exited with by itself, as the kernel wrote it down; None where a signal may have ended it.
 

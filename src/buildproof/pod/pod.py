@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from buildproof import labels
 from buildproof.box import folders, rights_in_force
 from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, Happening, RlimitRefused, Witness
 from buildproof.errors import EngineError, Trouble
-from buildproof.evidence import Stop
+from buildproof.evidence import SHELL_SIGNAL_BASE, Stop
 from buildproof.in_force import compare
 from buildproof.layout import CACHE, CACHE_VOLUME, HOME, SOURCE, WORK
 from buildproof.limits import LimitState
@@ -38,6 +39,9 @@ MOST_PAUSED_S = 600.0
 PROBE_SILENT_S = 30.0  # it reports every second: a probe that was stopped or starved watches nothing
 PROBE_DEADLINE_GRACE_S = 120.0
 _LISTEN_S = 0.2
+_STATUS_OF_A_KILL = frozenset(
+    SHELL_SIGNAL_BASE + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
+)
 
 
 class Pod:
@@ -308,9 +312,8 @@ class Pod:
             self._engine.kill(self._build)
         state = self._await_end()
         own_end = stopped is None and probe_lost is None and not state.running
-        status = self.observation.status
         return Ending(
-            exit_code=None if not own_end else state.exit_code if status is None else status,
+            exit_code=state.exit_code if own_end else None,
             stopped=stopped,
             stopped_at_s=wall_s if stopped else None,
             wall_s=wall_s,
@@ -336,6 +339,8 @@ class Pod:
             has_ended = self._has_ended()
         if not has_ended:
             return "the shell around the command did not go on after it: something in the build stopped it"
+        if self._gate_was_ended_late():
+            return f"the shell around the command was killed {wall_s:.1f} s into the build, before it told its status"
         return None
 
     def _gate_was_killed(self) -> bool:
@@ -346,6 +351,14 @@ class Pod:
         seen = self.observation
         accounted = seen.hello is not None and seen.accounting_refused is None and seen.accounting_gap is None
         return accounted and seen.final and not seen.state.get("command") and not seen.memory().oom_kills
+
+    def _gate_was_ended_late(self) -> bool:
+        """Whether the container has the status of somebody's kill, and the command had ended otherwise."""
+        own = self.observation.own_exit_code
+        if own is None or self.observation.memory().oom_kills:
+            return False
+        with removal_told("build"):
+            return self._engine.state(self._build).exit_code in _STATUS_OF_A_KILL
 
     def _how_it_was_lost(self, wall_s: float) -> str:
         if self._probe_gone:
