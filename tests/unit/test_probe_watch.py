@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -299,6 +300,29 @@ def test_what_nobody_met_stumbled_over_what_its_parent_names(bench: Bench, tmp_p
     (told,) = bench.told("failed")
     assert told["cmdline"] is None
     assert told["cut_files"] == [{"path": "/x.c", "size": 0, "needed": None}]
+
+
+def test_a_forebear_that_ends_while_the_ends_are_read_is_read_with_them(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody met it, and it is gone from /proc before it can be looked at: its record was written before that."""
+    child, parent = (replace(record(pid, ppid, signal=signal), forked_only=True) for pid, ppid, signal in
+                     ((62, 61, 7), (61, 60, 0)))  # fmt: skip
+    bench.census.add(60, 51, "cc1")
+    bench.journal.waiting = [child]
+    drain = bench.journal.drain
+
+    def drained() -> Iterator[Record]:
+        yield from drain()
+        bench.journal.waiting = [parent] if parent not in seen else []
+        seen.append(parent)
+
+    seen: list[Record] = []
+    monkeypatch.setattr(bench.journal, "drain", drained)
+    bench.tick()
+    (told,) = bench.told("signalled")
+    assert (told["pid"], told["cmdline"]) == (62, "cc1 x.c")
+    assert bench.state()["exited"] == 2
 
 
 def test_mappings_are_noted_every_second(bench: Bench) -> None:

@@ -205,6 +205,12 @@ class Watch:
                 self._read_counters()  # its cgroup goes with it
                 continue
             seen = as_met(record, self._census, by_pid)
+            if (record.signal or record.exit_code) and not (seen and seen.words):
+                # A forebear that nobody met may have ended since: then its record is there by now.
+                late = list(self._journal.drain()) if self._journal else []
+                records += late
+                by_pid.update((each.pid, each) for each in late)
+                seen = as_met(record, self._census, by_pid) if late else seen
             is_unknown = has_unknown_signal(record, seen)
             is_sigbus = record.signal == signal.SIGBUS or record.exit_code == GCC_ICE_EXIT_CODE or is_unknown
             cut_files = self._cut_files(record, seen, by_pid) if is_sigbus else []
