@@ -160,6 +160,13 @@ def test_who_was_met_before_its_exec_has_not_its_parents_command_line(tmp_path: 
     assert (met.pid, met.cmdline, met.cwd) == (21, None, "/work")
 
 
+def test_who_has_its_parents_words_under_another_name_was_met_after_its_exec(tmp_path: Path) -> None:
+    wrapped, wrapper = record(21, ppid=20, signal=7), Seen(20, 9, "sccache", LINKER.words)
+    met = as_met(wrapped, census(tmp_path, wrapper, Seen(21, 20, "ld", LINKER.words)), {21: wrapped})
+    assert met is not None
+    assert met.cmdline == "ld -o app"
+
+
 def test_a_parent_that_is_alive_and_was_not_met_before_is_looked_at(tmp_path: Path) -> None:
     folder = tmp_path / "20"
     folder.mkdir()

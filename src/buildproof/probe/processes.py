@@ -233,9 +233,9 @@ class Census:
         self._keep(seen)
 
     def has_words_of(self, seen: Seen, parent: int) -> bool:
-        """Whether it shows the command line of its parent: until its exec(2), which waits for a CPU like all else."""
+        """Whether it shows its parent's name and words: until its exec(2), which waits for a CPU like all else."""
         above = self.met(parent)
-        return above is not None and bool(seen.words) and seen.words == above.words
+        return above is not None and bool(seen.words) and (seen.comm, seen.words) == (above.comm, above.words)
 
     def _cwd(self, pid: int) -> str | None:
         try:
