@@ -9,6 +9,7 @@ What is taken of a terminal is run in a clone of the last commit, in /tmp/app: n
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -103,7 +104,7 @@ def a_run_in_a_terminal(tab: chromium.Tab, scratch: Path) -> None:
             board = shell.wait(BUILDING, at_most_s=600)
             shell.wait(r"=+ .*\d (passed|failed).* in [\d:.]+", at_most_s=1200)
             end = shell.screen(history=200)
-            for name, shown in (("terminal-board.png", board), ("terminal-end.png", _from("builds", end))):
+            for name, shown in (("terminal-board.png", board), ("terminal-end.png", _section("builds", end))):
                 page = scratch / "terminal.html"
                 page.write_text(shell.page(shown), "utf-8")
                 tab.look(1200, 400)
@@ -115,10 +116,12 @@ def a_run_in_a_terminal(tab: chromium.Tab, scratch: Path) -> None:
         shutil.rmtree(CLONE)
 
 
-def _from(section: str, screen: str) -> str:
-    """The rest of a screen from the head of one of pytest's sections on."""
+def _section(name: str, screen: str) -> str:
+    """One of pytest's sections, head and all, without the one that follows."""
     lines = screen.splitlines()
-    return "\n".join(lines[next(at for at, line in enumerate(lines) if f"= {section} =" in line) :])
+    heads = [at for at, line in enumerate(lines) if re.search(r"={5} [a-z ]+ ={5}", line)]
+    begin = next(at for at in heads if f"= {name} =" in lines[at])
+    return "\n".join(lines[begin : next((at for at in heads if at > begin), None)])
 
 
 def main(what: list[str]) -> None:
