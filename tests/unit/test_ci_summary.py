@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -56,6 +57,19 @@ def test_figures_stay_with_their_units_in_a_narrow_column() -> None:
     page = summary(run(GOOD))
     for said in ("1&nbsp;GiB to 3&nbsp;GiB", "2&nbsp;GiB", "8:12&nbsp;of&nbsp;15:00", "5&nbsp;MiB, starts"):
         assert said in page
+
+
+def test_github_takes_nothing_out_of_the_summary() -> None:
+    """Its list of tags is in github/markup; style, class and what else hangs on a tag is taken out."""
+    swap = LimitState(requested=8 << 30, effective=None, in_force=False, why="no swap on the host")
+    bad = replace(BAD, reproduce="docker run box", last_lines=("a@b", "c"), limits={"memory_swap": swap})
+    page = drawn(GOOD, bad)
+    shown = {tag.strip("/ ") for tag in re.findall(r"<([^>]*)>", page)}
+    assert {"details", "table", "code", "span"} <= shown
+    assert shown <= {
+        "h3", "h4", "p", "br", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "strong", "code", "pre",
+        "details", "summary", "span",
+    }  # fmt: skip
 
 
 def test_one_word_is_not_said_twice() -> None:
