@@ -35,8 +35,10 @@ from buildproof.verdict import Outcome  # noqa: E402
 GROWTH = ROOT / "tests" / "runs" / "growth.jsonl"
 KEPT = ROOT / "tests" / "runs" / f"v{SCHEMA_VERSION}"
 CLONE = Path("/tmp/app")  # noqa: S108 (it is to be seen)
-COMMAND = "./verify -n 2 --project fixtures/faults/oom-rustc --project fixtures/small -m 'windows or linux'"
-BUILDING = r"oom-rustc-linux +build +\d:\d\d/\d:\d\d █{3}.*\n+small-\w+ +\w+ +\d:\d\d/\d:\d\d .* of 256 MiB"
+LONG = "./verify -n 2 --project fixtures/projects/packer --project fixtures/faults/oom-rustc -m linux"
+BUILDING = r"oom-rustc-linux +build +\d:\d\d/\d:\d\d █{2}.*\n+packer-linux +build +\d:\d\d/\d:\d\d .*MiB of 6 GiB"
+SHORT = "./verify -n 2 --project fixtures/faults/oom-rustc --project fixtures/small -m 'windows or linux'"
+ENDED = r"=+ .*\d (passed|failed|skipped|no tests ran).* in [\d:.]+"
 
 
 class Picture(NamedTuple):
@@ -94,26 +96,33 @@ def job_summary(tab: chromium.Tab, scratch: Path) -> None:
 
 
 def a_run_in_a_terminal(tab: chromium.Tab, scratch: Path) -> None:
-    """The board while two builds run, and the end of the run."""
+    """The board while two builds run, which are ended then; and the end of another run."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(CLONE)], check=True)
     try:
         (CLONE / ".venv").symlink_to(sys.prefix)
         with terminal(CLONE, columns=112, rows=34) as shell:
             shell.wait(r"\$ ?$", at_most_s=10)
-            shell.type(COMMAND)
-            board = shell.wait(BUILDING, at_most_s=600)
-            shell.wait(r"=+ .*\d (passed|failed).* in [\d:.]+", at_most_s=1200)
-            end = shell.screen(history=200)
-            for name, shown in (("terminal-board.png", board), ("terminal-end.png", _section("builds", end))):
-                page = scratch / "terminal.html"
-                page.write_text(shell.page(shown), "utf-8")
-                tab.look(1200, 400)
-                tab.open(page)
-                size = tab.eval("(({ width, height }) => [width, height])(document.body.getBoundingClientRect())")
-                tab.look(*(int(side) + 1 for side in size))
-                tab.picture(HERE / name, whole=False)
+            shell.type(LONG)
+            _take(tab, shell.page(shell.wait(BUILDING, at_most_s=600)), scratch, "terminal-board.png")
+            shell.press("C-c")
+            shell.wait(r"exit \d+|KeyboardInterrupt(.*\n)+.*\$ ?$", at_most_s=120)
+        with terminal(CLONE, columns=112, rows=34) as shell:
+            shell.wait(r"\$ ?$", at_most_s=10)
+            shell.type(SHORT)
+            shell.wait(ENDED, at_most_s=1200)
+            _take(tab, shell.page(_section("builds", shell.screen(history=200))), scratch, "terminal-end.png")
     finally:
         shutil.rmtree(CLONE)
+
+
+def _take(tab: chromium.Tab, page: str, scratch: Path, name: str) -> None:
+    file = scratch / "terminal.html"
+    file.write_text(page, "utf-8")
+    tab.look(1200, 400)
+    tab.open(file)
+    size = tab.eval("(({ width, height }) => [width, height])(document.body.getBoundingClientRect())")
+    tab.look(*(int(side) + 1 for side in size))
+    tab.picture(HERE / name, whole=False)
 
 
 def _section(name: str, screen: str) -> str:

@@ -35,6 +35,10 @@ class Terminal:
         """Type a command and Enter."""
         _tmux("send-keys", "-t", self._name, command, "Enter")
 
+    def press(self, key: str) -> None:
+        """Press a key by tmux's name for it."""
+        _tmux("send-keys", "-t", self._name, key)
+
     def screen(self, *, history: int = 0) -> str:
         """What is on the screen, with its colours; `history` are lines above it."""
         return _tmux("capture-pane", "-p", "-e", "-t", self._name, "-S", str(-history)).rstrip("\n")

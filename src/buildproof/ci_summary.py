@@ -27,12 +27,13 @@ _SIGNS = {
 _HEADER = ("", "build", "verdict", "peak", "budget", "limit", "time", "artifacts")
 
 
-def summary(record: RunRecord) -> str:
-    """The table of all builds and the failing verdicts in full, as Markdown."""
+def summary(record: RunRecord, *, is_green: bool = False) -> str:
+    """The table of all builds and the failing verdicts in full, as Markdown; of a green run, that no test minds them."""
     run = [build for build in record.builds if build.verdict]
     failing = [build for build in run if build.verdict and build.verdict.outcome is not Outcome.PASSED]
     title = f"{len(run) - len(failing)} of {len(record.builds)} builds passed"
-    lines = [f"### buildproof: {title}", "", _row(_HEADER), _row(["---"] * len(_HEADER))]
+    note = ["", "Every test passed: none of them minds a verdict below."] if failing and is_green else []
+    lines = [f"### buildproof: {title}", *note, "", _row(_HEADER), _row(["---"] * len(_HEADER))]
     lines += [_row(_cells(build)) for build in run]
     planned = [build.id for build in record.builds if not build.verdict]
     if planned:

@@ -197,7 +197,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = unwritten.exit_code
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
     """One row per build, the failing verdicts in full, and where record and report lie."""
     if _SESSION not in config.stash:
         return
@@ -217,4 +217,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     tell_baseline(config, record, terminalreporter)
     if folder.unwritten:
         terminalreporter.write_line(f"{folder.unwritten}\nwhat stands above is all that is known", yellow=True)
-    tell_ci(record, terminalreporter)
+    tell_ci(record, terminalreporter, is_green=exitstatus == pytest.ExitCode.OK)

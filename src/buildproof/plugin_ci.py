@@ -26,18 +26,21 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
             item.user_properties.extend(figures(proof.record).items())
 
 
-def tell(record: RunRecord, reporter: pytest.TerminalReporter) -> None:
-    """Append the summary to the job's page and write the annotations, where GitHub runs this."""
+def tell(record: RunRecord, reporter: pytest.TerminalReporter, *, is_green: bool) -> None:
+    """Append the summary to the job's page and write the annotations, where GitHub runs this.
+
+    In a green run no test minds a verdict, as where builds have to fail: nothing is to be mended at any line.
+    """
     from buildproof.ci_summary import github_annotations, summary  # noqa: PLC0415
 
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page:
         try:
             with Path(page).open("a", encoding="utf-8") as file:
-                file.write(summary(record))
+                file.write(summary(record, is_green=is_green))
         except OSError as error:
             reporter.write_line(f"the job summary cannot be written: {page}: {error.strerror}")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not is_green:
         root = Path(os.environ.get("GITHUB_WORKSPACE") or reporter.config.rootpath)
         for line in github_annotations(record, root):
             reporter.write_line(line)

@@ -145,9 +145,9 @@ class Reporter:
         self.lines.append(line)
 
 
-def told(*builds: BuildRecord) -> list[str]:
+def told(*builds: BuildRecord, is_green: bool = False) -> list[str]:
     reporter = Reporter()
-    tell(run(*builds), cast("pytest.TerminalReporter", reporter))
+    tell(run(*builds), cast("pytest.TerminalReporter", reporter), is_green=is_green)
     return reporter.lines
 
 
@@ -165,6 +165,14 @@ def test_the_summary_is_appended_and_never_overwrites(page: Path) -> None:
     page.write_text("before\n")
     assert [line.partition(" ")[0] for line in told(GOOD, DECLARED)] == ["::error"]
     assert page.read_text() == "before\n" + summary(run(GOOD, DECLARED))
+
+
+def test_verdicts_that_no_test_minds_are_no_annotations(page: Path) -> None:
+    assert told(GOOD, DECLARED, is_green=True) == []
+    assert "Every test passed: none of them minds a verdict below." in page.read_text()
+    page.unlink()
+    told(GOOD, is_green=True)
+    assert "minds" not in page.read_text()
 
 
 def test_a_summary_that_cannot_be_written_is_said_and_ends_nothing(page: Path) -> None:
