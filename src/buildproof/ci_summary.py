@@ -28,7 +28,7 @@ _HEADER = ("", "build", "verdict", "peak", "budget", "limit", "time", "artifacts
 
 
 def summary(record: RunRecord, *, is_green: bool = False) -> str:
-    """The table of all builds and the failing verdicts in full, as Markdown; of a green run, that no test minds them."""
+    """The table of all builds and the failing verdicts in full, as Markdown; of a green run, that no test minds."""
     run = [build for build in record.builds if build.verdict]
     failing = [build for build in run if build.verdict and build.verdict.outcome is not Outcome.PASSED]
     title = f"{len(run) - len(failing)} of {len(record.builds)} builds passed"
