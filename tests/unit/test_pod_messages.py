@@ -446,7 +446,7 @@ def test_a_shell_that_is_killed_after_the_commands_end_tells_no_status_of_it(
 
 def test_at_the_time_limit_the_counters_are_read_once_more_and_the_build_is_killed(bench: Bench) -> None:
     bench.say("probe", state(at_s=1.0), at=101.0)
-    summed_up = (160.4, "probe", json.dumps(state(at_s=60.3, exited=77)).encode())
+    summed_up = (160.4, "probe", json.dumps(state(at_s=60.3, exited=77, answers=1)).encode())
     bench.probe.on_send = lambda data: bench.messages.later.insert(0, summed_up) if b"sum-up" in data else None
     bench.say("log", b"still here\n", at=159.0)
     bench.say("build-gone", at=161.0)
@@ -476,6 +476,15 @@ def test_a_command_that_ended_in_time_of_which_we_hear_late_was_in_time(bench: B
     assert bench.engine.killed == []
 
 
+def test_what_the_probe_told_by_itself_just_before_is_no_answer(bench: Bench) -> None:
+    """It comes late, and the command's end right behind it."""
+    bench.say("probe", state(at_s=58.9), at=160.1)
+    bench.say("probe", state(at_s=60.0, final=True, command={"elapsed_s": 59.8}), at=160.2)
+    bench.say("build-gone", at=160.3)
+    ending = bench.run()
+    assert (ending.exit_code, ending.stopped) == (0, None)
+
+
 def test_a_command_that_ended_too_late_was_late(bench: Bench) -> None:
     bench.say("probe", state(at_s=60.6, final=True, command={"elapsed_s": 60.4}), at=160.8)
     bench.say("build-gone", at=161.0)
@@ -492,7 +501,7 @@ def test_a_container_that_has_ended_is_not_at_its_time_limit(bench: Bench) -> No
 
 def test_what_was_printed_and_comes_late_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, silent_limit_s=10.0)
-    late = [(110.1, "log", b"compiling\n"), (110.2, "probe", json.dumps(state(at_s=10.1)).encode())]
+    late = [(110.1, "log", b"compiling\n"), (110.2, "probe", json.dumps(state(at_s=10.1, answers=1)).encode())]
 
     def summed_up(data: bytes) -> None:
         if b"sum-up" in data:
@@ -510,7 +519,7 @@ def test_what_ends_when_the_harness_ends_the_build_is_not_the_builds(bench: Benc
         "event": "signalled", "pid": 7, "ppid": 6, "comm": "cc1", "cmdline": None, "at_s": 60.2, "duration_s": 1.0,
         "signal": 7, "exit_code": None, "core_dumped": False, "cut_files": [],
     }  # fmt: skip
-    told = [(160.2, end), (160.3, state(at_s=60.3)), (160.4, {**end, "pid": 8, "at_s": 59.9})]
+    told = [(160.2, end), (160.3, state(at_s=60.3, answers=1)), (160.4, {**end, "pid": 8, "at_s": 59.9})]
     bench.probe.on_send = lambda data: (
         bench.messages.later.__setitem__(slice(0, 0), [(at, "probe", json.dumps(event).encode()) for at, event in told])
         if b"sum-up" in data

@@ -456,6 +456,12 @@ def test_before_the_client_ends_a_build_all_that_happened_until_then_is_told(ben
     assert [event["event"] for event in bench.events[-2:]] == ["signalled", "state"]
 
 
+def test_an_answer_has_the_number_of_its_question(bench: Bench) -> None:
+    bench.tick(1.1)
+    bench.watch.obey({"do": "sum-up", "number": 2})
+    assert [event["answers"] for event in bench.told("state")] == [None, 2]
+
+
 def test_a_command_that_had_ended_when_the_client_would_end_it_is_told_as_ended(bench: Bench) -> None:
     bench.tick(0.01)
     bench.journal.waiting.append(record(51, GATE, code=3))

@@ -54,6 +54,7 @@ class Pod:
         self._left: float | None = None
         self._stopwatch = Stopwatch(0.0)
         self._printed_s = 0.0  # when the build was last heard
+        self._asked = 0  # how often the probe was asked to sum up
         self._witness: Witness | None = None
         self._outsiders = Outsiders()
         self._is_ending = False
@@ -408,13 +409,14 @@ class Pod:
 
         What was said before may come late: that the command ended in time, or what it printed.
         """
-        at_s, printed_s = self.observation.state.get("at_s"), self._printed_s
-        if not self.observation.final:
-            self._tell_probe(do="sum-up")
+        printed_s, seen = self._printed_s, self.observation
+        self._asked += 1  # what the probe told by itself just before is no answer
+        if not seen.final:
+            self._tell_probe(do="sum-up", number=self._asked)
         deadline = time.monotonic() + patient(LAST_COUNTERS_S)
-        while not self.observation.final and self.observation.state.get("at_s") == at_s and self._next(deadline):
+        while not seen.final and seen.state.get("answers") != self._asked and self._next(deadline):
             pass
-        if self.observation.final:
+        if seen.final:
             return self._ran_s() >= self._spec.time_limit_s
         return reason is not Stop.SILENT or self._printed_s == printed_s
 

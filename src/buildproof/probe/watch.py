@@ -45,6 +45,7 @@ class Watch:
         self._gate_pid = 0  # the shell that holds the build back, and waits for its end
         self._began: float | None = None
         self._ended = False
+        self._answers: object = None  # the number of the client's last question
         self._own_end: tuple[Record, Seen | None, float, list[dict[str, object]]] | None = None
         self._is_let_go = False
         self._idle_ticks = 0
@@ -78,6 +79,7 @@ class Watch:
             case "go":
                 self._start()
             case "sum-up" if self._began is not None and not self._ended:
+                self._answers = command.get("number")
                 self._sum_up_now(time.monotonic() - self._began)
 
     # -- before the build ---------------------------------------------------------------------------
@@ -291,6 +293,7 @@ class Watch:
         self._emit(
             "state",
             final=final,
+            answers=self._answers,
             at_s=round(time.monotonic() - self._began, 3),
             command=None
             if command is None
