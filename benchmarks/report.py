@@ -18,14 +18,17 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def commit() -> str:
-    """The commit that is measured, with a mark when the tree differs from it."""
-    described = subprocess.run(
-        ("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return described.stdout.strip() or "no commit"
+    """The commit that is measured, with a mark when the tree differs from it; written results are no difference."""
+    described = _git("rev-parse", "--short", "HEAD")
+    if not described:
+        return "no commit"
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":(exclude){RESULTS.relative_to(ROOT)}")
+    return f"{described}-dirty" if changed else described
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(("git", "-C", str(ROOT), *words), capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def facts(engine: EngineRecord | None, load_before: float) -> list[str]:

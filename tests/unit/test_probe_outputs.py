@@ -169,3 +169,22 @@ def test_no_more_is_told_than_is_asked_for_and_the_other_patterns_still_hold(
     assert [line["too_many"] for line in lines if "too_many" in line] == [True, False, True, False]
     assert sum("name" in line for line in lines) == 11
     assert len(answered(tmp_path, 100, ["*"], capsys)) == 101
+
+
+def test_of_very_many_files_only_what_may_match_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million inodes are a gigabyte of the kernel's memory, and the container that looks has a quarter of that."""
+    (tmp_path / "out" / "deep").mkdir(parents=True)
+    for name in ("a", "b", "app", "deep/c", "deep/app"):
+        (tmp_path / "out" / name).touch()
+    asked: list[str] = []
+    lstat = os.lstat
+
+    def listened(path: str) -> os.stat_result:
+        asked.append(os.path.relpath(path, tmp_path))
+        return lstat(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", listened)
+        found = sorted(name for name, _, _ in look(str(tmp_path), "**/app"))
+    assert found == ["out/app", "out/deep/app"]
+    assert sorted(asked) == ["out", "out/app", "out/deep", "out/deep/app"]

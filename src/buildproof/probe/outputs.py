@@ -103,9 +103,9 @@ def look(root: str, pattern: str) -> Iterator[Found]:
 
 def _look(root: str, folder: str, glob: Pattern, states: States, depth: int) -> Iterator[Found]:
     """`folder` is empty or ends with a slash."""
-    for name in _names(f"{root}/{folder}", glob.only_name(states)):
+    for name, may_be_folder in _names(f"{root}/{folder}", glob.only_name(states)):
         reached = glob.after(states, name)
-        if not reached:
+        if not (glob.is_whole(reached) or (reached and may_be_folder)):
             continue
         path = f"{folder}{name}"
         try:
@@ -122,14 +122,18 @@ def _look(root: str, folder: str, glob: Pattern, states: States, depth: int) -> 
             yield path, LINK_ABOVE, 0
 
 
-def _names(folder: str, only: str | None) -> Iterator[str]:
+def _names(folder: str, only: str | None) -> Iterator[tuple[str, bool]]:
+    """What may be there, and whether it may be a folder.
+
+    Mostly the folder itself tells that, readdir(3): the kernel then reads no inode, of which a million take a gigabyte.
+    """
     if only is not None:
-        yield only
+        yield only, True
         return
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                yield entry.name
+                yield entry.name, entry.is_dir(follow_symlinks=False)
     except OSError:  # its path is too long
         return
 
