@@ -75,7 +75,7 @@ threading.Thread(target=watch, daemon=True).start()
 session.outcome(build)
 over.set()
 session.close()
-print(json.dumps({"folder": str(folder.path), "memory": peak() - before, "disk": max(most, used())}))
+print(json.dumps({"folder": str(folder.path), "memory": peak() - before, "peak": peak(), "disk": max(most, used())}))
 """
 
 
@@ -107,7 +107,8 @@ def flooded(folder: Path, config: pytest.Config, command: str, artifacts: list[s
     )
     told = json.loads(done.stdout)
     (record,) = load(Path(told["folder"]) / "record.json").builds
-    cost = f"{told['memory'] / MIB:.1f} MiB more memory, {told['disk'] / MIB:.1f} MiB of disk"
+    memory = f"{told['memory'] / MIB:.1f} MiB more memory, at most {told['peak'] / MIB:.0f} MiB"
+    cost = f"{memory}, and {told['disk'] / MIB:.1f} MiB of disk"
     sys.stdout.write(f"the harness took {cost}; {record.phases_s}\n")
     return Flooded(record, Path(told["folder"]), told["memory"], told["disk"])
 
