@@ -67,5 +67,9 @@ class Attachment:
         """Hang up."""
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self._holder.close()
+        # The SDK takes the socket from inside of its response: closed first, it makes the response complain of a closed
+        # file when that is collected, aloud since Python 3.13 (io.IOBase's finalizer).
+        response = getattr(self._holder, "_response", None)
+        for thing in filter(None, (response, self._holder)):
+            with contextlib.suppress(OSError, ValueError):
+                thing.close()
