@@ -23,6 +23,7 @@ from buildproof.evidence import (
     Space,
     Time,
 )
+from buildproof.probe.ends import ORPHAN_OF
 
 _T = TypeVar("_T")
 _MOST_FAILED = 20
@@ -64,7 +65,10 @@ class Observation:
             case "signalled" if not self.is_being_ended:
                 self._signalled.append(_end(event))
             case "failed" if not self.is_being_ended:
-                self._failed = [*self._failed[1 - _MOST_FAILED :], _end(event)]
+                self._failed.append(_end(event))
+                if len(self._failed) > _MOST_FAILED:
+                    orphans = (index for index, end in enumerate(self._failed) if end.ppid == ORPHAN_OF)
+                    del self._failed[next(orphans, 0)]
 
     @property
     def final(self) -> bool:

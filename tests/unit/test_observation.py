@@ -225,6 +225,12 @@ def test_ends_after_the_harness_began_to_end_the_build_were_its_own_doing() -> N
     assert own.exited == 7
 
 
+def test_of_many_that_failed_orphans_are_forgotten_first() -> None:
+    events = [ended("failed", 14, ppid=13), *(ended("failed", pid, ppid=1) for pid in range(50, 100))]
+    failed = seen(*events).processes().failed
+    assert [end.pid for end in failed] == [14, *range(81, 100)]
+
+
 @pytest.mark.parametrize(("code", "signal"), [(135, 7), (137, 9), (1, None), (128, None)])
 def test_a_signal_that_no_record_names_is_told_by_the_status_of_the_parent(code: int, signal: int | None) -> None:
     unnamed = ended("signalled", 5, ppid=3, signal=None)

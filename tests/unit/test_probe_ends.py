@@ -75,14 +75,16 @@ def test_the_name_is_that_of_the_process_and_not_of_the_thread_that_ended_last(b
 
 
 def test_a_signal_that_the_record_does_not_name_is_told_as_unknown(bench: Bench) -> None:
-    headless = Seen(60, 9, "ld", ("ld",), headless=True)
+    headless = Seen(60, 9, "ld", ("ld",), headless=2)
     bench.ends.take(replace(record(60), thread_signalled=True), headless, 1.0, [])
     assert [(end["kind"], end["signal"], end["exit_code"]) for end in bench.told] == [("signalled", None, None)]
 
 
 def test_threads_that_ended_with_their_process_are_no_sign_of_a_signal(bench: Bench) -> None:
+    once = Seen(60, 9, "ld", ("ld",), threaded=True, headless=1)
+    bench.ends.take(replace(record(60), thread_signalled=True), once, 1.0, [])
     bench.ends.take(replace(record(60), thread_signalled=True), Seen(60, 9, "ld", ("ld",), threaded=True), 1.0, [])
-    bench.ends.take(record(60), Seen(60, 9, "ld", ("ld",), headless=True), 1.0, [])
+    bench.ends.take(record(60), Seen(60, 9, "ld", ("ld",), headless=2), 1.0, [])
     assert bench.told == []
 
 
@@ -108,6 +110,13 @@ def test_those_that_failed_last_are_told_once_at_the_end(bench: Bench) -> None:
     bench.ends.tell_the_last()
     bench.ends.tell_the_last()
     assert [told["pid"] for told in bench.told[MOST_REPORTED:]] == list(range(count - LAST_FAILED, count))
+
+
+def test_orphans_do_not_crowd_out_those_whose_parents_failed_with_them(bench: Bench) -> None:
+    bench.take(*(record(pid, code=1) for pid in range(2, MOST_REPORTED + 2)))
+    bench.take(record(900, code=1), *(record(pid, code=1, ppid=1) for pid in range(901, 990)))
+    bench.ends.tell_the_last()
+    assert [end["pid"] for end in bench.told[MOST_REPORTED:]] == [900]
 
 
 def test_a_flood_of_signals_is_not_told_again_at_the_end(bench: Bench) -> None:

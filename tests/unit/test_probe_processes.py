@@ -95,15 +95,37 @@ def test_a_process_with_threads_is_known_by_whatever_name_its_record_has(proc: P
     assert cmdline_of(census, 10, "cc1") is None
 
 
+@pytest.mark.parametrize(
+    ("flags", "pending", "looks"),
+    [(0x40, 0, 2), (0x40, 1 << 14, 2), (0x44, 0, 0), (0x440, 0, 0), (0x40, 1 << 8, 0)],
+    ids=["goes on", "another signal pending", "exits", "was signalled", "is killed"],
+)
+def test_without_its_main_thread_a_process_lives_only_while_another_is_to_go_on(
+    proc: Proc, flags: int, pending: int, looks: int
+) -> None:
+    proc.add(9, "ld", threads=2)
+    folder = proc.root / "9"
+    (folder / "status").write_text((folder / "status").read_text().replace("S (sleeping)", "Z (zombie)"))
+    for thread, its_flags, its_pending in ((9, 0x40, 0), (12, flags, pending)):
+        (folder / "task" / str(thread)).mkdir(parents=True)
+        numbers = [8, 7, 7, 0, -1, its_flags, *[0] * 21, its_pending, 0, 0, 0]
+        (folder / "task" / str(thread) / "stat").write_text(f"{thread} (ld (x) S) S {' '.join(map(str, numbers))}\n")
+    census = Census(proc.root)
+    for _look in range(3):  # the first only meets it
+        census.measure()
+    assert census.alive[9].headless == looks
+
+
 def test_mappings_are_read_of_a_thread_where_the_main_thread_has_ended(proc: Proc) -> None:
     proc.add(9, "ld", threads=2)
     folder = proc.root / "9"
     (folder / "status").write_text((folder / "status").read_text().replace("S (sleeping)", "Z (zombie)"))
     (folder / "maps").write_text("")
+    census = Census(proc.root)
     for thread, text in ((9, ""), (12, "7f00-8f00 rw-s 00000000 00:1 7 /work/app\n")):
         (folder / "task" / str(thread)).mkdir(parents=True)
         (folder / "task" / str(thread) / "maps").write_text(text)
-    census = Census(proc.root)
+        (folder / "task" / str(thread) / "stat").write_text(f"{thread} (ld) S{' 0' * 40}\n")
     census.measure()
     census.note_mappings(lambda _path: True)
     assert census.alive[9].mapped == {"/work/app": 0x1000}

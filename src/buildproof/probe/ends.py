@@ -11,6 +11,7 @@ from .processes import Census, Seen
 
 MOST_REPORTED = 500  # of each signal, and of those that failed: the rest is counted
 LAST_FAILED = 20  # of that rest these are told at the end, for what failed last is why the command failed
+ORPHAN_OF = 1  # the probe: a process whose own parent ended before it explains nobody's failure
 _MOST_GENERATIONS = 16  # pids come round again: a lineage could be a circle
 
 
@@ -54,7 +55,7 @@ def forebear(record: Record, census: Census, others: Mapping[int, Record]) -> Se
 
 def has_unknown_signal(record: Record, seen: Seen | None) -> bool:
     """Whether a signal ended the process, as far as can be known, and its record tells of the main thread alone."""
-    return bool(seen and seen.headless and record.thread_signalled and not record.signal)
+    return bool(seen and seen.is_headless and record.thread_signalled and not record.status)
 
 
 class Ends:
@@ -90,7 +91,7 @@ class Ends:
         }
         if self._reported[which] <= MOST_REPORTED:
             self._emit(kind, **end)
-        elif kind == "failed":
+        elif kind == "failed" and record.ppid != ORPHAN_OF:
             self._last_failed.append(end)
 
     def tell_the_last(self) -> None:

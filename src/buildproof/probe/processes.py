@@ -11,6 +11,8 @@ from pathlib import Path
 _CMDLINE_BYTES = 1 << 16
 _CMDLINE_SHOWN = 2048
 _MAPS_BYTES = 1 << 18
+_DYING_FLAGS = 0x4 | 0x400  # PF_EXITING and PF_SIGNALED of <linux/sched.h>
+_PENDING_SIGKILL = 1 << 8
 
 
 @dataclass
@@ -31,8 +33,13 @@ class Seen:
     mapped: dict[str, int] = field(default_factory=dict)
     is_over: bool = False  # ended, and not waited for by its parent yet
     threaded: bool = False  # was met with several threads
-    headless: bool = False  # was met when its main thread had ended, and others went on
+    headless: int = 0  # how often it was met when its main thread had ended, and others went on
     settled: bool = False  # looked at twice: before its exec(2) a child shows its parent's command line
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether it lived on without its main thread, at two looks: a thread may be met right before it is to end."""
+        return self.headless > 1
 
     @property
     def cmdline(self) -> str | None:
@@ -182,7 +189,7 @@ class Census:
         known = set(self.alive)
         self.meet()
         for pid in known & self.alive.keys():  # a second look at once could still come before the exec(2)
-            self._look(pid)
+            self._look(pid, may_count=True)
 
     def note_mappings(self, is_noted: Callable[[str], bool], *, of_all: bool = True) -> None:
         """Remember which files each process has mapped, for the day when one of them dies of SIGBUS.
@@ -199,7 +206,7 @@ class Census:
         """A /proc/<pid>/maps text; that of a thread that goes on where the main thread has ended and shows none."""
         process = f"{self._proc}/{seen.pid}"
         raw = _read_on(f"{process}/maps", _MAPS_BYTES)
-        if raw or not seen.headless:
+        if raw or not seen.threaded:
             return raw
         try:
             threads = os.listdir(f"{process}/task")  # noqa: PTH208
@@ -207,7 +214,7 @@ class Census:
             return b""
         return next(filter(None, (_read_on(f"{process}/task/{thread}/maps", _MAPS_BYTES) for thread in threads)), b"")
 
-    def _look(self, pid: int) -> None:
+    def _look(self, pid: int, *, may_count: bool = False) -> None:
         raw = _read(f"{self._proc}/{pid}/status", 2048)
         if raw is None:
             return
@@ -229,8 +236,25 @@ class Census:
         seen.peak_rss = max(seen.peak_rss, status.peak_rss)
         seen.peak_address_space = max(seen.peak_address_space, status.peak_address_space)
         seen.rss, seen.ppid, seen.is_over = status.rss, status.ppid, status.is_over
-        seen.threaded, seen.headless = seen.threaded or status.threads > 1, seen.headless or status.headless
+        seen.threaded = seen.threaded or status.threads > 1
+        seen.headless += may_count and status.headless and self._goes_on(pid)
         self._keep(seen)
+
+    def _goes_on(self, pid: int) -> bool:
+        """Whether a thread besides the main one is to live: exit_group(2) and signals leave SIGKILL pending for all.
+
+        Fields `flags` and `signal` of proc_pid_stat(5), each thread's own.
+        """
+        try:
+            threads = os.listdir(f"{self._proc}/{pid}/task")  # noqa: PTH208
+        except OSError:
+            return False
+        for thread in threads:
+            raw = _read(f"{self._proc}/{pid}/task/{thread}/stat") if thread != str(pid) else None
+            fields = raw.rpartition(b")")[2].split() if raw else []
+            if fields and not int(fields[6]) & _DYING_FLAGS and not int(fields[28]) & _PENDING_SIGKILL:
+                return True
+        return False
 
     def has_words_of(self, seen: Seen, parent: int) -> bool:
         """Whether it shows its parent's name and words: until its exec(2), which waits for a CPU like all else."""
