@@ -86,15 +86,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The counts, as the tests told them; also those of xdist's workers."""
     told = [dict(report.user_properties) for reports in terminalreporter.stats.values() for report in reports
             if getattr(report, "when", None) == "call"]  # fmt: skip
-    kills = [figures for figures in told if "killed_in" in figures]
+    kills = [figures for figures in told if "last" in figures]
     if kills:
         where = Counter(str(figures["killed_in"]) for figures in kills).most_common()
         phases = ", ".join(f"{count} in {phase}" for phase, count in where)
         over = [float(str(figures["over_after_s"])) for figures in kills]
+        last = max(kills, key=lambda figures: float(str(figures["over_after_s"])))
         terminalreporter.write_line(
             f"killed {len(kills)} times: {phases}. The last worker and container were over after "
-            f"{statistics.median(over):.1f} s (median), {max(over):.1f} s (longest). Left after the next start: "
-            f"{sum(int(str(figures.get('left', 0))) for figures in kills)} things in the engine"
+            f"{statistics.median(over):.1f} s (median), {max(over):.1f} s (longest: {last['last']}). Left after "
+            f"the next start: {sum(int(str(figures.get('left', 0))) for figures in kills)} things in the engine"
         )
 
 
@@ -121,6 +122,7 @@ class Harness:
         self.said = folder / "said"
         self.process: subprocess.Popen[bytes] | None = None
         self._runs: set[str] = set()
+        self.last = "nothing"
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start it, in a process group of its own."""
@@ -188,11 +190,17 @@ class Harness:
     def over_after_s(self, run: str | None) -> float:
         """How long from now until no worker of the harness is at work, and nothing of a run runs in the engine."""
         began = time.monotonic()
-        while self.workers() or (run and any(thing.running for thing in self.things(run))):
-            late = time.monotonic() - began >= patient(GONE_WITHIN_S)
-            assert not late, f"still running: {self.workers()}, {self.things(run or '')}"
+        while at_work := self.at_work(run):
+            self.last = at_work[0]
+            assert time.monotonic() - began < patient(GONE_WITHIN_S), f"still at work: {', '.join(at_work)}"
             time.sleep(0.1)
         return time.monotonic() - began
+
+    def at_work(self, run: str | None) -> list[str]:
+        """What of a run is at work, in words."""
+        containers = [thing for thing in self.things(run) if thing.running] if run else []
+        words = [f"the {thing.labels[labels.OURS]} container {thing.id[:12]}" for thing in containers]
+        return words + [f"worker {pid}" for pid in self.workers()]
 
     def workers(self) -> list[int]:
         """The processes of the harness's own group that have not ended: when it was killed, the workers that it had."""

@@ -43,6 +43,7 @@ def test_a_killed_harness_leaves_nothing(
     run, phase = harness.run, harness.phase()
     record_property("killed_in", phase)
     record_property("over_after_s", harness.over_after_s(run))
+    record_property("last", harness.last)
     before = harness.record()
     harness.next_start()
     if run is None:
