@@ -205,6 +205,17 @@ def test_the_forebear_of_what_nobody_met_is_the_nearest_one_that_was_met(tmp_pat
     assert forebear(compiler, census(tmp_path, LINKER), {30: driver, 31: compiler}) == LINKER
 
 
+def test_a_forebear_that_is_alive_and_was_not_met_before_is_looked_at(tmp_path: Path) -> None:
+    folder = tmp_path / "30"
+    folder.mkdir()
+    (folder / "status").write_bytes(b"Name:\tcc\nState:\tS (sleeping)\nPPid:\t20\nVmRSS:\t8 kB\n")
+    (folder / "cmdline").write_bytes(b"cc\0-fplugin=./plugin.so\0")
+    compiler = record(31, ppid=30, code=4, comm="cc1")
+    above = forebear(compiler, census(tmp_path, LINKER), {31: compiler})
+    assert above is not None
+    assert above.cmdline == "cc -fplugin=./plugin.so"
+
+
 @pytest.mark.parametrize("parent", [record(30, ppid=99), record(30, ppid=30)])
 def test_a_process_without_a_forebear_that_was_met_has_none(tmp_path: Path, parent: Record) -> None:
     assert forebear(record(31, ppid=30), census(tmp_path, LINKER), {30: parent}) is None

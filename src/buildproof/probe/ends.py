@@ -48,9 +48,9 @@ def as_met(record: Record, census: Census, others: Mapping[int, Record]) -> Seen
 def forebear(record: Record, census: Census, others: Mapping[int, Record]) -> Seen | None:
     """The nearest forebear of an ended process that was met, or None: its words name what it had its children work on.
 
-    `others` are the ends read together with it, by pid.
+    `others` are the ends read together with it, by pid. One that is alive still and was not met before is looked at.
     """
-    return next((seen for kin in _lineage(record, others) if (seen := census.met(kin.ppid))), None)
+    return next((seen for kin in _lineage(record, others) if (seen := census.find(kin.ppid))), None)
 
 
 def has_unknown_signal(record: Record, seen: Seen | None) -> bool:

@@ -307,9 +307,14 @@ class Census:
 
     def look_up(self, pid: int, comm: str) -> Seen | None:
         """As `ended`, for one that may be alive: it is looked at now if it was not met before."""
+        self.find(pid)
+        return self.ended(pid, comm)
+
+    def find(self, pid: int) -> Seen | None:
+        """As `met`; one that was not met before is looked at now."""
         if self.met(pid) is None:
             self._look(pid)
-        return self.ended(pid, comm)
+        return self.met(pid)
 
     def met(self, pid: int) -> Seen | None:
         """A process as last met, alive or ended since, whatever it ran then."""
