@@ -104,3 +104,10 @@ def _environment(package: str) -> Environment:
 def _shown(value: Any) -> Any:
     """What the template puts into the page; the style, the script and the data are no text to be read."""
     return harmless(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def counted(total: int, *kinds: tuple[int, str]) -> str:
+    """`2 of 8 builds failed, 1 grew`: how many of all builds are of each kind, kinds without any left out."""
+    there = [(number, what) for number, what in kinds if number]
+    of_all = f" of {total} builds"
+    return ", ".join(f"{number}{'' if index else of_all} {what}" for index, (number, what) in enumerate(there))

@@ -9,6 +9,7 @@ from typing import Any
 
 from buildproof.cells import unmet
 from buildproof.record import BuildRecord, RunRecord
+from buildproof.report.frame import counted
 from buildproof.units import clock, duration, size
 from buildproof.verdict import Family
 
@@ -123,10 +124,7 @@ def _ended(families: list[str]) -> str:
         return "The build failed" if failed else "The build proved nothing" if unproved else "The build passed"
     if not failed and not unproved:
         return f"All {len(families)} builds passed"
-    told = [f"{failed} of {len(families)} builds failed"] if failed else []
-    if unproved:
-        told.append(f"{unproved} proved nothing" if failed else f"{unproved} of {len(families)} builds proved nothing")
-    return ", ".join(told)
+    return counted(len(families), (failed, "failed"), (unproved, "proved nothing"))
 
 
 def matrix_of(rows: Sequence[Row]) -> dict[str, Any] | None:

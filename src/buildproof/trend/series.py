@@ -18,6 +18,7 @@ from buildproof.baseline import (
     compare_with,
     in_full,
 )
+from buildproof.report.frame import counted
 
 
 class State(StrEnum):
@@ -134,7 +135,4 @@ def title_of(series: Sequence[Series]) -> str:
         return "The build failed" if failed else "The build grew" if grew else "The build did not grow"
     if not failed and not grew:
         return f"None of {total} builds grew"
-    told = [f"{failed} of {total} builds failed"] if failed else []
-    if grew:
-        told.append(f"{grew} grew" if failed else f"{grew} of {total} builds grew")
-    return ", ".join(told)
+    return counted(total, (failed, "failed"), (grew, "grew"))
