@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from docker.types import HostConfig
 
 from buildproof.ca import ca_bundle
 from buildproof.discovery import load
@@ -29,11 +29,11 @@ class EngineBelow(Engine):
 
     parent = ""
 
-    def _host_config(self, spec: ContainerSpec) -> HostConfig:
-        config = super()._host_config(spec)
+    def _configuration(self, spec: ContainerSpec) -> dict[str, Any]:
+        asked = super()._configuration(spec)
         if spec.pid_namespace_of:
-            config["CgroupParent"] = self.parent
-        return config
+            asked["HostConfig"]["CgroupParent"] = self.parent
+        return asked
 
 
 @pytest.fixture

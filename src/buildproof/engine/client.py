@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import docker
 import docker.errors
@@ -19,9 +19,11 @@ import docker.utils
 import requests
 import urllib3
 from docker.context import ContextAPI
-from docker.types import CancellableStream, HostConfig, LogConfig, Mount, Ulimit
+from docker.types import CancellableStream
 
+from buildproof.engine.about import facts_of
 from buildproof.engine.attachment import Attachment
+from buildproof.engine.configuration import configuration
 from buildproof.engine.failure import call_timeout_s, rlimits_told_apart, timed_out, told_as
 from buildproof.engine.inside import Command
 from buildproof.engine.inventory import Kind, Thing, things
@@ -67,32 +69,7 @@ class Engine:
     def facts(self) -> EngineFacts:
         """Ask the engine about itself."""
         with told_as("say what it is"):
-            info, version = self._api.info(), self._api.version()
-        security = " ".join(info.get("SecurityOptions") or [])
-        components = [str(component.get("Name", "")) for component in version.get("Components") or []]
-        cgroup_version = info.get("CgroupVersion", "1")
-        podman = "Podman Engine" in components
-        silent = podman and str(cgroup_version) == "2"  # up to 5.4 it looks for v1's files alone, and says False
-        return EngineFacts(
-            product="Podman" if podman else "Docker",
-            name=str(info.get("Name") or "unknown"),
-            version=str(version.get("Version", "unknown")),
-            api=str(version.get("ApiVersion", "unknown")),
-            kernel=str(info.get("KernelVersion", "unknown")),
-            operating_system=str(info.get("OperatingSystem", "unknown")),
-            cgroup_version=int(cgroup_version) if str(cgroup_version).isdigit() else None,
-            cgroup_driver=str(info.get("CgroupDriver", "unknown")),
-            storage_driver=str(info.get("Driver", "unknown")),
-            root=str(info.get("DockerRootDir", "unknown")),
-            cores=int(info.get("NCPU") or 0),
-            memory=int(info.get("MemTotal") or 0),
-            memory_limit=bool(info.get("MemoryLimit")),
-            swap_limit=None if silent else bool(info.get("SwapLimit")),
-            pids_limit=bool(info.get("PidsLimit")),
-            cpu_limit=None if silent else bool(info.get("CpuCfsQuota")),
-            rootless="name=rootless" in security or bool(info.get("Rootless")),  # the latter is Podman's
-            architecture=str(info.get("Architecture", "unknown")),
-        )
+            return facts_of(self._api.info(), self._api.version())
 
     @functools.cached_property
     def _on_cgroup_v1(self) -> bool:
@@ -172,64 +149,11 @@ class Engine:
         mark = self._mark(lasts_s=spec.lasts_s, shared=spec.shared)
         spec = replace(spec, labels={**spec.labels, **mark})
         with told_as(f"create a container of {spec.image}"):
-            answer = self._api.create_container_from_config(
-                {
-                    "Image": spec.image,
-                    "Entrypoint": [],
-                    "Cmd": list(spec.argv),
-                    "Env": [f"{name}={value}" for name, value in spec.environment.items()],
-                    "Labels": spec.labels,
-                    "WorkingDir": spec.workdir or "",
-                    "User": spec.user or "",
-                    "OpenStdin": spec.stdin,
-                    "StdinOnce": spec.stdin,
-                    "AttachStdin": spec.stdin,
-                    "AttachStdout": True,
-                    "AttachStderr": True,
-                    "Tty": False,
-                    "ExposedPorts": {f"{port}/tcp": {} for port in spec.loopback_ports},
-                    "HostConfig": self._host_config(spec),
-                },
-                name=spec.name,
-            )
+            answer = self._api.create_container_from_config(self._configuration(spec), name=spec.name)
         return str(answer["Id"])
 
-    def _host_config(self, spec: ContainerSpec) -> HostConfig:
-        limits = spec.limits
-        mounts = [Mount(target=point, source=name, type="volume", read_only=not writable)
-                  for name, (point, writable) in spec.volumes.items()]  # fmt: skip
-        mounts += [Mount(target=point, source=None, type="volume", labels=spec.labels) for point in spec.scratch]
-        mounts += [
-            Mount(target=point, source=source, type="bind", read_only=True) for source, point in spec.binds.items()
-        ]
-        config = HostConfig(
-            version=self._api.api_version,
-            network_mode=spec.network,
-            pid_mode=f"container:{spec.pid_namespace_of}" if spec.pid_namespace_of else None,
-            cap_add=list(spec.cap_add) or None,
-            cap_drop=list(spec.cap_drop) or None,
-            security_opt=list(spec.security) or None,
-            read_only=spec.read_only,
-            mem_limit=limits.memory,
-            memswap_limit=limits.memory_swap,
-            # cgroup v2 has neither: Docker leaves them out by itself, crun refuses to start a container that asks.
-            mem_swappiness=limits.swappiness if self._on_cgroup_v1 else None,
-            oom_kill_disable=bool(limits.oom_kill_disable) and self._on_cgroup_v1,
-            shm_size=limits.shm,
-            nano_cpus=round(limits.cpus * 1e9) if limits.cpus else None,
-            cpu_shares=spec.cpu_shares,
-            pids_limit=limits.pids,
-            ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in limits.rlimits.items()] or None,
-            tmpfs=dict(limits.tmpfs) or None,
-            mounts=mounts or None,
-            devices=[f"{device}:{device}:rwm" for device in spec.devices] or None,
-            port_bindings=dict.fromkeys(spec.loopback_ports, ("127.0.0.1", None)) or None,
-            volumes_from=[spec.heir_of] if spec.heir_of else [f"{spec.volumes_of}:ro"] if spec.volumes_of else None,
-            log_config=None if spec.keep_log else LogConfig(type="none"),
-        )
-        if spec.host_cgroup_namespace:
-            config["CgroupnsMode"] = "host"
-        return config
+    def _configuration(self, spec: ContainerSpec) -> dict[str, Any]:
+        return configuration(spec, api=self._api.api_version, on_cgroup_v1=self._on_cgroup_v1)
 
     def attach(self, container: str) -> Attachment:
         """Attach stdin, stdout and stderr; do it before `start` so that nothing is missed.
