@@ -161,7 +161,7 @@ class Bench:
         self.probe, self.build = Line(), Line()
         self.pod._probe_line = cast("Attachment", self.probe)
         self.pod._build_line = cast("Attachment", self.build)
-        self.pod._build, self.pod._probe = "the-build", "the-probe"
+        self.pod._containers.build, self.pod._containers.probe = "the-build", "the-probe"
 
     def say(self, kind: str, body: Any = None, at: float | None = None) -> None:
         """A message now, or at a moment of the clock."""
@@ -725,7 +725,7 @@ def test_running_time_is_unknown_before_the_command_was_let_go(bench: Bench) -> 
 
 
 def test_leaving_a_pod_hangs_up_and_removes_both_containers(bench: Bench) -> None:
-    bench.pod._build = bench.pod._probe = ""
+    bench.pod._containers.build = bench.pod._containers.probe = ""
     with pytest.raises(KeyboardInterrupt), bench.pod as pod:
         line = Line()
         pod._lines.read_probe(cast("Attachment", line))
@@ -778,7 +778,7 @@ def test_only_a_builder_that_says_so_gets_a_seccomp_profile_of_ours(
     monkeypatch: pytest.MonkeyPatch, allowed: bool
 ) -> None:
     bench = Bench(monkeypatch, box=Box(user_namespaces=allowed))
-    bench.pod._create_build()
+    bench.pod._containers._create_build()
     security = bench.engine.specs[-1].security
     assert "no-new-privileges" in security
     profiles = [json.loads(option.removeprefix("seccomp=")) for option in security if "seccomp" in option]
@@ -803,7 +803,7 @@ def test_a_kept_build_is_over_has_its_name_and_outlives_its_pod(monkeypatch: pyt
 
 def test_an_heir_has_the_volumes_of_the_kept_container_and_none_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, heir_of="kept-1", volumes={"fetched": ("/buildproof/cache", False)})
-    bench.pod._create_build()
+    bench.pod._containers._create_build()
     spec = bench.engine.specs[-1]
     assert (spec.heir_of, spec.volumes, spec.scratch) == ("kept-1", {}, ())
 

@@ -7,26 +7,24 @@ import json
 import signal
 import time
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from types import TracebackType
 from typing import IO, Any, Self
 
 from buildproof import labels
-from buildproof.box import folders, rights_in_force
-from buildproof.engine import Attachment, ContainerSpec, ContainerState, Engine, Happening, RlimitRefused, Witness
+from buildproof.box import rights_in_force
+from buildproof.engine import Attachment, ContainerState, Engine, Happening, Witness
 from buildproof.errors import EngineError, Trouble
 from buildproof.evidence import SHELL_SIGNAL_BASE, Stop
 from buildproof.in_force import compare
-from buildproof.layout import CACHE, CACHE_VOLUME, HOME, SOURCE, WORK
 from buildproof.limits import LimitState
 from buildproof.logs import Log
 from buildproof.observation import Observation
 from buildproof.patience import patient
+from buildproof.pod.containers import Containers
 from buildproof.pod.gate import GateMark, gate_argv
 from buildproof.pod.heartbeat import Heartbeat
 from buildproof.pod.lines import Lines
 from buildproof.pod.outsiders import Outsiders, removal_told
-from buildproof.pod.probe import probe_spec, put_probe
 from buildproof.pod.spec import Ending, PodSpec
 from buildproof.pod.stopwatch import Stopwatch
 from buildproof.timeline import Timeline
@@ -50,6 +48,8 @@ class Pod:
     def __init__(self, engine: Engine, spec: PodSpec, *, log: Log, timeline: Timeline) -> None:
         self._engine, self._spec, self._log, self._timeline = engine, spec, log, timeline
         self._lines, self._gate = Lines(), GateMark()
+        gate = gate_argv(spec.command, token=self._gate.token, address_space=spec.limits.address_space)
+        self._containers = Containers(engine, spec, gate)
         self._began: float | None = None
         self._left: float | None = None
         self._stopwatch = Stopwatch(0.0)
@@ -61,15 +61,14 @@ class Pod:
         self.observation = Observation()
         self.on_progress: Callable[[Observation, float], None] | None = None
         self.limits: dict[str, LimitState] = {}
-        self._refused = engine.refused_rlimits
-        self._probe = self._build = ""
         self._probe_line: Attachment
         self._build_line: Attachment
         self._build_gone = self._probe_gone = False
 
     def __enter__(self) -> Self:
         try:
-            self._create()
+            deadline_s = self._spec.time_limit_s + MOST_PAUSED_S + patient(PROBE_DEADLINE_GRACE_S)
+            self._containers.create(deadline_s=deadline_s)
         except BaseException:
             self._remove()
             raise
@@ -80,54 +79,18 @@ class Pod:
     ) -> None:
         self._remove()
 
-    def _create(self) -> None:
-        spec = self._spec
-        marks = labels.of("probe", build=spec.build_id)
-        deadline_s = spec.time_limit_s + MOST_PAUSED_S + patient(PROBE_DEADLINE_GRACE_S)
-        self._probe = self._engine.create(probe_spec(spec.probe_image, deadline_s=deadline_s, marks=marks))
-        put_probe(self._engine, self._probe)
-        self._create_build()
-
-    def _create_build(self) -> None:
-        spec = self._spec
-        granted = {name: pair for name, pair in spec.limits.rlimits.items() if name not in self._refused}
-        container = ContainerSpec(
-            image=spec.image,
-            argv=gate_argv(spec.command, token=self._gate.token, address_space=spec.limits.address_space),
-            environment=spec.environment,
-            labels=labels.of("build", build=spec.build_id),
-            workdir=spec.workdir,
-            limits=replace(spec.limits, rlimits=granted),
-            pid_namespace_of=self._probe,
-            volumes=spec.volumes,
-            stdin=True,
-        ).in_box(spec.box)
-        if spec.heir_of:
-            self._build = self._engine.create(replace(container, volumes={}, scratch=(), heir_of=spec.heir_of))
-            return
-        self._build = self._engine.create(container)
-        names = [SOURCE.name, HOME.name]
-        if str(CACHE_VOLUME) not in (point for point, _ in spec.volumes.values()):
-            names += [CACHE_VOLUME.name, str(CACHE.relative_to(WORK))]
-        self._engine.put(self._build, str(WORK), folders(spec.box.owner, *names))
-
     def _remove(self) -> None:
         self._timeline.close()
         self._is_ending, self._left = True, time.monotonic()
         if self._witness:
             self._witness.close()
         self._lines.close()
-        for container in filter(None, (self._build, self._probe)):
-            try:
-                self._engine.remove(container)
-            except EngineError as error:
-                if error.trouble in {Trouble.UNREACHABLE, Trouble.HANGS}:
-                    return  # the sweep at the end of the run asks again
+        self._containers.remove()
 
     @property
     def container(self) -> str:
         """The build container's id, for those who want to look into its volumes."""
-        return self._build
+        return self._containers.build
 
     @property
     def image(self) -> str:
@@ -146,11 +109,11 @@ class Pod:
 
     def put(self, folder: str, tar: IO[bytes] | bytes) -> None:
         """Unpack a tar into the build container, which waits at its gate after `prepare`."""
-        self._engine.put(self._build, folder, tar)
+        self._engine.put(self._containers.build, folder, tar)
 
     def get(self, path: str) -> Generator[bytes] | None:
         """A path of the ended build container as a tar stream, to be closed; None when nothing is there."""
-        return self._engine.get(self._build, path)
+        return self._engine.get(self._containers.build, path)
 
     def hold(self, is_over: Callable[[], bool]) -> None:
         """Keep the build at its gate, and listen to both containers, until `is_over` or one of them is gone."""
@@ -159,9 +122,7 @@ class Pod:
 
     def keep(self, name: str) -> None:
         """Leave the build container and its volumes, ended, under this name; the pod's end removes it no more."""
-        self._engine.kill(self._build)
-        self._engine.rename(self._build, name)
-        self._build = ""
+        self._containers.give_away(name)
 
     # -- before the build ---------------------------------------------------------------------------
 
@@ -169,13 +130,13 @@ class Pod:
         """Start both containers, the build held at its gate, and read the limits back from the kernel."""
         mark = {labels.BUILD: self._spec.build_id}
         self._witness = self._engine.witness(mark, self._lines.hear)
-        self._probe_line = self._engine.attach(self._probe)
+        self._probe_line = self._engine.attach(self._containers.probe)
         self._lines.read_probe(self._probe_line)
-        self._engine.start(self._probe)
+        self._engine.start(self._containers.probe)
         self._expect(lambda: self.observation.hello is not None, patient(HELLO_S), "the probe did not report")
-        self._start_build()
+        self._build_line = self._containers.start_build(self._lines.read_build)
         self._expect(lambda: self._gate.is_reached, patient(GATE_S), "the build container did not reach its gate")
-        self._tell_probe(do="watch", container=self._build, disk_limit=self._spec.limits.disk)
+        self._tell_probe(do="watch", container=self._containers.build, disk_limit=self._spec.limits.disk)
         self._tell_probe(do="limits")
         self._expect(
             lambda: self.observation.limits is not None, patient(HELLO_S), "the probe did not report the limits"
@@ -188,32 +149,9 @@ class Pod:
                 next_step="`buildproof doctor` says what the engine lacks",
             )
         host_swap = (self.observation.hello or {}).get("host_swap")
-        self.limits = compare(self._spec.limits, report, host_swap=host_swap, refused=self._refused)
+        self.limits = compare(self._spec.limits, report, host_swap=host_swap, refused=self._containers.refused)
         self.limits |= rights_in_force(self._spec.box, report.get("rights"))
         return self.limits
-
-    def _start_build(self) -> None:
-        """Start the build container; an rlimit that the engine may not set is left out, and reported as such."""
-        while True:
-            attachment: Attachment | None = None
-            try:
-                attachment = self._engine.attach(self._build)
-                self._engine.start(self._build)
-            except RlimitRefused as error:
-                if attachment:
-                    attachment.close()
-                asked = [name for name in self._spec.limits.rlimits if name not in self._refused]
-                # Podman 4.3 adds rlimits of its own to those asked for: where it may not set its own, ask for none.
-                left_out = [error.rlimit] if error.rlimit in asked else asked
-                if not left_out:
-                    raise
-                self._refused |= dict.fromkeys(left_out, f"the engine may not set it here ({error.reason})")
-                self._engine.remove(self._build)
-                self._create_build()
-            else:
-                self._build_line = attachment
-                self._lines.read_build(attachment)
-                return
 
     def _tell_probe(self, **command: Any) -> None:
         self._probe_line.send(json.dumps(command).encode() + b"\n")
@@ -228,7 +166,9 @@ class Pod:
                 raise EngineError(f"{complaint} within {within_s:.0f} s")
 
     def _last_words(self, kind: str) -> str:
-        container, name = (self._probe, "probe") if kind == "probe-gone" else (self._build, "build")
+        container, name = (
+            (self._containers.probe, "probe") if kind == "probe-gone" else (self._containers.build, "build")
+        )
         with removal_told(name):
             state = self._engine.state(container)
         words = " / ".join(self._log.last_lines) or state.error or "it said nothing"
@@ -263,13 +203,17 @@ class Pod:
         if self._is_ending:
             return
         if happening is None:
-            if not self._engine.state(self._build).running and not self.observation.final:
+            if not self._engine.state(self._containers.build).running and not self.observation.final:
                 raise EngineError(
                     "the engine was restarted, and ended the build's container with itself", trouble=Trouble.UNREACHABLE
                 )
             return
         self._outsiders.take(
-            happening, build=self._build, probe=self._probe, stopwatch=self._stopwatch, now=time.monotonic()
+            happening,
+            build=self._containers.build,
+            probe=self._containers.probe,
+            stopwatch=self._stopwatch,
+            now=time.monotonic(),
         )
 
     def _take_event(self, line: bytes) -> None:
@@ -310,7 +254,7 @@ class Pod:
             probe_lost = self._outsiders.kill(wall_s) or probe_lost
         if stopped or probe_lost:
             self.observation.is_being_ended = True
-            self._engine.kill(self._build)
+            self._engine.kill(self._containers.build)
         state = self._await_end()
         own_end = stopped is None and probe_lost is None and not state.running
         return Ending(
@@ -359,7 +303,7 @@ class Pod:
         if own is None or self.observation.memory().oom_kills:
             return False
         with removal_told("build"):
-            return self._engine.state(self._build).exit_code in _STATUS_OF_A_KILL
+            return self._engine.state(self._containers.build).exit_code in _STATUS_OF_A_KILL
 
     def _how_it_was_lost(self, wall_s: float) -> str:
         if self._probe_gone:
@@ -431,10 +375,10 @@ class Pod:
         deadline = time.monotonic() + patient(ENDING_S)
         while not self._build_gone and self._next(deadline):
             pass
-        return self._build_gone and self._engine.wait(self._build, patient(ENDING_S)) is not None
+        return self._build_gone and self._engine.wait(self._containers.build, patient(ENDING_S)) is not None
 
     def _await_end(self) -> ContainerState:
         with removal_told("build"):
             if not self._has_ended():
                 raise EngineError(f"the build container did not end within {patient(ENDING_S):.0f} s of being told to")
-            return self._engine.state(self._build)
+            return self._engine.state(self._containers.build)
