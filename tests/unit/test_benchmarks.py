@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.bare import Bare, flags_of
+from benchmarks.bare import Bare, flags_of, rights_of
 from benchmarks.repeat import Time, lines_of
 
+from buildproof.box import Box
 from buildproof.limits import LimitState
 from buildproof.record import BuildRecord
 
@@ -37,11 +38,27 @@ def test_what_the_engine_refused_to_set_is_not_asked_of_it_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "wall_s"),
-    [("built\n\nbuildproof-bare 1000000000 3500000000\n", 2.5), ("Killed\n", None)],
+    ("output", "wall_s", "cpu_s"),
+    [
+        ("built\n\nbuildproof-bare 1000000000 3500000000 4200000000\n", 2.5, 4.2),
+        ("\nbuildproof-bare 1000000000 3500000000 \n", 2.5, None),
+        ("Killed\n", None, None),
+    ],
 )
-def test_the_wall_time_is_what_the_shell_told(output: str, wall_s: float | None) -> None:
-    assert Bare(exit_code=0, oom_flag=False, output=output).wall_s == wall_s
+def test_the_times_are_what_the_shell_told(output: str, wall_s: float | None, cpu_s: float | None) -> None:
+    found = Bare(exit_code=0, oom_flag=False, output=output)
+    assert (found.wall_s, found.cpu_s) == (wall_s, cpu_s)
+
+
+@pytest.mark.parametrize(
+    ("box", "flags"),
+    [
+        (Box(), "--user=1000:1000 --cap-drop=ALL --security-opt=no-new-privileges --read-only"),
+        (Box(user="7:8", read_only=False), "--user=7:8 --cap-drop=ALL --security-opt=no-new-privileges"),
+    ],
+)
+def test_in_its_box_a_bare_build_has_the_rights_that_it_has_in_a_pod(box: Box, flags: str) -> None:
+    assert rights_of(box) == flags.split()
 
 
 def once(build: str, outcome: str, *, wall_s: float | None = 1.0) -> Time:
