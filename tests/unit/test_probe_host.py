@@ -63,6 +63,12 @@ def test_what_moved_before_the_start_does_not_count(clock: FakeTime) -> None:
     assert Clocks().facts() == {"suspended_s": 0.0, "clock_step_s": 0.0}
 
 
+def test_clocks_that_went_a_little_backwards_have_not_drifted_by_minus_nothing(clock: FakeTime) -> None:
+    clocks = Clocks()
+    clock.go_on(asleep=-0.001, step=-0.001)
+    assert str(clocks.facts()) == str({"suspended_s": 0.0, "clock_step_s": 0.0})
+
+
 def test_the_clocks_of_this_machine_do_not_drift_in_an_instant() -> None:
     facts = Clocks().facts()
     assert abs(facts["suspended_s"]) < 1.0

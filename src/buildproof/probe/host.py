@@ -62,4 +62,8 @@ class Clocks:
     def facts(self) -> dict[str, float]:
         """Seconds since this was made: how long the host slept, and by how much its wall clock was set."""
         suspended, wall = self._apart()
-        return {"suspended_s": round(suspended - self._suspended, 2), "clock_step_s": round(wall - self._set, 2)}
+        return {"suspended_s": _hundredths(suspended - self._suspended), "clock_step_s": _hundredths(wall - self._set)}
+
+
+def _hundredths(seconds: float) -> float:
+    return round(seconds, 2) + 0.0  # of the two zeros of a float the one that has no sign
