@@ -461,3 +461,14 @@ def test_looking_above_leaves_no_descriptor_open(tmp_path: Path) -> None:
     for _ in range(5):
         cgroup.ancestors()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_some_rows_of_a_long_table_are_whole_names_and_numbers_wherever_they_stand(tmp_path: Path) -> None:
+    text = "rss 1\ntotal_rss 22\nrss_huge 3\nworkingset two\nlast 4"
+    files = Files(write(tmp_path, {"t": text}))
+    assert files.some("t", ("rss", "total_rss", "huge", "workingset", "absent", "last")) == {
+        "rss": 1,
+        "total_rss": 22,
+        "last": 4,
+    }
+    assert files.some("not-there", ("rss",)) == {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -31,3 +33,12 @@ def test_the_deadline_counts_anew_when_the_build_is_let_go_for_its_sources_may_t
     assert room.main(10.0) == 3
     assert now[0] == 118.0
     assert told == ["hello", "deadline"]
+
+
+def test_samples_are_told_with_the_next_event_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BufferedWriter(cast("Any", written)), "utf-8"))
+    room.emit("sample", at_s=1.0)
+    assert written.getvalue() == b""
+    room.emit("state", at_s=1.1)
+    assert [json.loads(line)["at_s"] for line in written.getvalue().splitlines()] == [1.0, 1.1]

@@ -66,6 +66,53 @@ def proc(tmp_path: Path) -> Proc:
     return Proc(tmp_path)
 
 
+def begun(proc: Proc, newest: int) -> None:
+    (proc.root / "loadavg").write_text(f"0.50 0.40 0.30 1/123 {newest}\n")
+
+
+def test_while_no_pid_is_given_out_proc_is_not_listed(proc: Proc, monkeypatch: pytest.MonkeyPatch) -> None:
+    census = Census(proc.root)
+    proc.add(7, "cc1plus")
+    begun(proc, 7)
+    census.meet()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", lambda _path: pytest.fail("listed"))
+        census.meet()  # the second look comes all the same
+    assert census.alive[7].settled
+    proc.add(9, "as")
+    begun(proc, 9)
+    census.meet()
+    assert 9 in census.alive
+
+
+def test_who_has_ended_is_noticed_when_another_begins_and_at_every_measure(proc: Proc) -> None:
+    census = Census(proc.root)
+    proc.add(7, "cc1plus")
+    proc.add(8, "as")
+    begun(proc, 8)
+    census.meet()
+    proc.end(7)
+    census.measure()
+    assert set(census.alive) == {8}
+    proc.end(8)
+    proc.add(9, "ld")
+    begun(proc, 9)
+    census.meet()
+    assert set(census.alive) == {9}
+
+
+@pytest.mark.parametrize("newest", [3, 0, None], ids=["pids began anew", "another answers", "no answer"])
+def test_a_newest_pid_that_proves_nothing_is_not_relied_on(proc: Proc, newest: int | None) -> None:
+    census = Census(proc.root)
+    proc.add(7, "cc1plus")
+    if newest is not None:
+        begun(proc, newest)
+    census.meet()
+    proc.add(9, "as")
+    census.meet()
+    assert set(census.alive) == {7, 9}
+
+
 def test_a_status_text_gives_name_parent_and_sizes_in_bytes() -> None:
     text = STATUS.format(name="cc1plus", pid=9, ppid=8, high=2048, now=1024, threads=1)
     assert status_of(text.encode()) == Status(

@@ -86,7 +86,7 @@ class FakeCensus(Census):
     def add(self, pid: int, ppid: int, comm: str, rss: int = 0) -> None:
         self.alive[pid] = Seen(pid, ppid, comm, (comm, "x.c"), peak_rss=rss, rss=rss, settled=True)
 
-    def meet(self) -> None:
+    def meet(self, *, thoroughly: bool = False) -> None:
         """Nothing to do: the test says who is alive."""
 
     def measure(self) -> None:

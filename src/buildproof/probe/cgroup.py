@@ -68,9 +68,20 @@ class Files:
         self._open.clear()
 
     def table(self, name: str) -> dict[str, int]:
-        """A flat keyed file such as memory.stat; empty when it cannot be read."""
+        """A flat keyed file such as memory.events; empty when it cannot be read."""
         rows = (line.rpartition(" ") for line in (self.text(name) or "").splitlines())
         return {key: int(value) for key, _, value in rows if value.isdigit()}
+
+    def some(self, name: str, keys: tuple[str, ...]) -> dict[str, int]:
+        """These rows of a long flat keyed file, as far as it has them: it is asked for many times a second."""
+        text, found = f"\n{self.text(name) or ''}\n", dict[str, int]()
+        for key in keys:
+            begin = text.find(f"\n{key} ")
+            if begin >= 0:
+                value = text[begin + len(key) + 2 : text.find("\n", begin + 1)]
+                if value.isdigit():
+                    found[key] = int(value)
+        return found
 
 
 def _limits_above(
@@ -94,6 +105,12 @@ def _sum(*parts: int | None) -> int | None:
 
 
 V1_UNLIMITED = 0x7FFFFFFFFFFFF000  # PAGE_COUNTER_MAX in bytes on 64-bit
+_DEMAND_V1 = ("total_rss", "total_shmem", "total_swap")
+_KERNEL_PARTS = ("kernel_stack", "pagetables", "percpu", "sock")  # of those before 5.18, that had no sum
+_DEMAND_V2 = (
+    *("anon", "shmem", "inactive_anon", "active_anon", "swapcached"),
+    *("kernel", "slab_reclaimable", "zswap", *_KERNEL_PARTS),
+)
 
 
 class CgroupV1:
@@ -119,7 +136,7 @@ class CgroupV1:
 
         Kernel memory is left out on v1: its counter includes slab that can be reclaimed, and v1 does not say how much.
         """
-        stat = self._memory.table("memory.stat")
+        stat = self._memory.some("memory.stat", _DEMAND_V1)
         return Usage(
             charged=self._memory.number("memory.usage_in_bytes"),
             demand=_sum(stat.get("total_rss"), stat.get("total_shmem"), stat.get("total_swap", 0)),
@@ -128,7 +145,8 @@ class CgroupV1:
 
     def counters(self) -> dict[str, int | None]:
         """Totals and marks under the names that v1 and v2 share."""
-        cpu, stat = self._cpu.table("cpu.stat"), self._memory.table("memory.stat")
+        cpu = self._cpu.table("cpu.stat")
+        stat = self._memory.some("memory.stat", ("workingset_refault_file", "total_pgmajfault"))
         cpu_ns, throttled_ns = self._cpuacct.number("cpuacct.usage"), cpu.get("throttled_time")
         return {
             "charged_peak": self._memory.number("memory.max_usage_in_bytes"),
@@ -180,7 +198,7 @@ class CgroupV2:
     def usage(self) -> Usage:
         """Anonymous, shmem, kernel memory that cannot be reclaimed, and what is in swap and not in memory as well."""
         before = self._files.number("memory.swap.current")  # absent when the kernel does not account swap
-        stat = self._files.table("memory.stat")
+        stat = self._files.some("memory.stat", _DEMAND_V2)
         swap = self._files.number("memory.swap.current") if before else before
         charged = self._files.number("memory.current")
         in_memory = _sum(stat.get("anon"), stat.get("shmem"))
@@ -192,7 +210,8 @@ class CgroupV2:
 
     def counters(self) -> dict[str, int | None]:
         """Totals and marks under the names that v1 and v2 share."""
-        cpu, stat = self._files.table("cpu.stat"), self._files.table("memory.stat")
+        cpu = self._files.table("cpu.stat")
+        stat = self._files.some("memory.stat", ("workingset_refault_file", "pgmajfault"))
         events = self._files.table("memory.events")
         return {
             "charged_peak": self._files.number("memory.peak"),  # since kernel 5.19; samples would prove no upper bound
@@ -243,7 +262,7 @@ def _kernel(stat: dict[str, int]) -> int:
     """Kernel memory that cannot be reclaimed. What zswap holds compressed is in swap already, at its full size."""
     total = stat.get("kernel")  # since kernel 5.18
     if total is None:
-        return sum(stat.get(part, 0) for part in ("kernel_stack", "pagetables", "percpu", "sock"))
+        return sum(stat.get(part, 0) for part in _KERNEL_PARTS)
     return total - stat.get("slab_reclaimable", 0) - stat.get("zswap", 0)
 
 

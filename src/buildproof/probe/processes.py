@@ -168,13 +168,29 @@ class Census:
         self._gone: dict[int, Seen] = {}  # ended since: their accounting records may be read after the scan
         self._top: dict[tuple[int, str], Seen] = {}
         self._over: deque[int] = deque(maxlen=self.REMEMBERED)
+        self._newest: int | None = None
 
     def _pids(self) -> list[int]:
         return [int(name) for name in os.listdir(self._proc) if name.isdigit() and name != "1"]  # noqa: PTH208 (hot path)
 
-    def meet(self) -> None:
-        """Note processes not met twice before: cheap, done at every tick so that short-lived ones get their name."""
-        pids = self._pids()
+    def _may_be_others(self) -> bool:
+        """Whether a process or a thread may have begun since the last call.
+
+        The last field of /proc/loadavg is the newest pid of the reader's namespace, proc_loadavg(5). To read it costs a
+        tenth of a listing. Where pids have begun anew, or something else answers for the kernel, it proves nothing.
+        """
+        raw = _read(f"{self._proc}/loadavg", 128)
+        newest = raw.rpartition(b" ")[2].strip() if raw else b""
+        before, self._newest = self._newest, int(newest) if newest.isdigit() else None
+        is_same = self._newest is not None and self._newest == before
+        return not is_same or max(self.alive, default=1) > (before or 0)
+
+    def meet(self, *, thoroughly: bool = False) -> None:
+        """Note processes not met twice before: cheap, done at every tick so that short-lived ones get their name.
+
+        Who has ended is noticed when others begin, or, for the price of a listing, `thoroughly`.
+        """
+        pids = self._pids() if self._may_be_others() or thoroughly else list(self.alive)
         for pid in pids:
             seen = self.alive.get(pid)
             if seen is None or not seen.settled:
@@ -187,7 +203,7 @@ class Census:
     def measure(self) -> None:
         """Refresh every process's high-water mark, and its command line when exec(2) changed its name."""
         known = set(self.alive)
-        self.meet()
+        self.meet(thoroughly=True)
         for pid in known & self.alive.keys():  # a second look at once could still come before the exec(2)
             self._look(pid, may_count=True)
 

@@ -157,13 +157,14 @@ class Watch:
             return
         now = time.monotonic()
         at_s = now - self._began
+        ended_before = self._ends.exited
         command = self._account(at_s)
         if self._memory:
             self._sample(self._memory, now, at_s)
         if self._is_due("census", now, CENSUS_EVERY_S):
             self._census.measure()
         else:
-            self._census.meet()
+            self._census.meet(thoroughly=self._ends.exited > ended_before)
         self._census.note_mappings(worth_noting, of_all=self._is_due("mappings", now, MAPPINGS_EVERY_S))
         self._peak_pids = max(self._peak_pids, len(self._census.alive) - 1)
         if self._space:
