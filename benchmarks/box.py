@@ -15,13 +15,14 @@ from buildproof.record import EngineRecord
 
 def main() -> None:
     """Measure the builds that are named."""
-    builds, output = pairs.options(__doc__)
+    parser = pairs.parser(__doc__)
+    given = parser.parse_args()
     load_before = os.getloadavg()[0]
     rows: list[list[str]] = []
-    for build, count in builds:
+    for build, count in pairs.asked(parser, given):
         found, engine = pairs.measure(build, lambda ways: (ways.boxed, ways.as_root), count)
         rows.append(pairs.cells(build, found))
-        report.write("box.md", _page(rows, engine, load_before), output)
+        report.write("box.md", _page(rows, engine, load_before), given.output)
 
 
 def _page(rows: list[list[str]], engine: EngineRecord | None, load_before: float) -> list[str]:

@@ -21,14 +21,18 @@ GOAL_CPU = 0.015
 
 def main() -> None:
     """Measure the builds that are named."""
-    builds, output = pairs.options(__doc__)
+    parser = pairs.parser(__doc__)
+    parser.add_argument("--no-warm-up", action="store_true", help="save time where the images were used just before")
+    given = parser.parse_args()
     load_before = os.getloadavg()[0]
     rows: list[list[str]] = []
-    for build, count in builds:
-        found, engine = pairs.measure(build, lambda ways: (ways.watched, ways.boxed), count)
+    for build, count in pairs.asked(parser, given):
+        found, engine = pairs.measure(
+            build, lambda ways: (ways.watched, ways.boxed), count, warm_up=not given.no_warm_up
+        )
         rows.append(_row(build, found))
         # An end in the midst loses nothing.
-        report.write("overhead.md", _page(rows, engine, load_before), output)
+        report.write("overhead.md", _page(rows, engine, load_before), given.output)
 
 
 def _row(build: Build, found: Sequence[pairs.Pair]) -> list[str]:

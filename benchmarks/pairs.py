@@ -99,11 +99,12 @@ def _took(name: str, wall_s: float | None, cpu_s: float | None, probe_cpu_s: flo
 
 
 def measure(
-    build: Build, choose: Callable[[Ways], tuple[Way, Way]], repeat: int
+    build: Build, choose: Callable[[Ways], tuple[Way, Way]], repeat: int, *, warm_up: bool = True
 ) -> tuple[list[Pair], EngineRecord | None]:
     """`repeat` pairs, and the engine. Every other pair the other way round: a drift of the machine cancels out."""
     ways = Ways(build)
-    ways.watched()  # not counted: it fills the engine's caches, and tells how the build is run
+    if warm_up:
+        ways.watched()  # not counted: it fills the engine's caches, and tells how the build is run
     first, second = choose(ways)
     pairs: list[Pair] = []
     for number in range(repeat):
@@ -125,8 +126,8 @@ def _say(build: Build, number: int, pair: Pair) -> None:
     )
 
 
-def options(description: str | None) -> tuple[list[tuple[Build, int]], Path | None]:
-    """The command line: how many pairs of which builds, and the result's place. Ends with a usage error for others."""
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The command line of both benchmarks."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "builds", nargs="*", default=["packer-linux"], help="ids as `buildproof list` has them, or ID=PAIRS"
@@ -134,21 +135,25 @@ def options(description: str | None) -> tuple[list[tuple[Build, int]], Path | No
     parser.add_argument("--repeat", type=int, default=5, help="pairs per build")
     parser.add_argument("--project", type=Path, action="append", help="where the builds' manifests are")
     parser.add_argument("--output", type=Path, help="a Markdown file (default: below benchmarks/results)")
-    given = parser.parse_args()
+    return parser
+
+
+def asked(parser: argparse.ArgumentParser, given: argparse.Namespace) -> list[tuple[Build, int]]:
+    """The builds, and how many pairs of each. Ends with a usage error for builds that are not there."""
     # A busy machine may pass the time limit, and that is not what is measured here.
     known = {
         build.id: replace(build, time_limit_s=_LONGEST_S)
         for build in load(given.project or [report.ROOT / "fixtures" / "projects"])
     }
-    asked: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for word in given.builds:
         name, _, pairs = word.partition("=")
         if name not in known:
             parser.error(f"no build {name}; there are {', '.join(known)}")
         if not (count := pairs or str(given.repeat)).isdecimal() or count == "0":
             parser.error(f"{name}: {count} is no number of pairs")
-        asked[name] = int(count)
-    return [(known[name], count) for name, count in asked.items()], given.output
+        counts[name] = int(count)
+    return [(known[name], count) for name, count in counts.items()]
 
 
 def cells(build: Build, pairs: Sequence[Pair]) -> list[str]:
