@@ -8,14 +8,12 @@ engine's usual rights, and writes to the image's own file system.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from buildproof import labels
 from buildproof.box import Box, folders
@@ -96,18 +94,17 @@ def bare_container(build: Build, record: BuildRecord, argv: Sequence[str], *, bo
     container = docker("create", *words, *(rights_of(box) if box else ()), reference, *argv)
     try:
         if box:
-            _copy(container, WORK, io.BytesIO(folders(box.owner, SOURCE.name, HOME.name)))
+            put(container, WORK, folders(box.owner, SOURCE.name, HOME.name))
         with tree.tar(box.owner if box else (0, 0)) as tar:
-            _copy(container, SOURCE, tar)
+            put(container, SOURCE, tar.read())
         yield container
     finally:
         docker("rm", "--force", "--volumes", container)
 
 
-def _copy(container: str, folder: PurePosixPath, tar: IO[bytes]) -> None:
-    subprocess.run(
-        ("docker", "cp", "-", f"{container}:{folder}"), check=True, input=tar.read(), capture_output=True
-    )  # not by its stdin as a file: what is made in memory has no descriptor
+def put(container: str, folder: PurePosixPath, tar: bytes) -> None:
+    """Unpack a tar into a folder of a created container. Raises CalledProcessError."""
+    subprocess.run(("docker", "cp", "-", f"{container}:{folder}"), check=True, input=tar, capture_output=True)
 
 
 def rights_of(box: Box) -> list[str]:

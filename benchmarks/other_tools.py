@@ -93,8 +93,7 @@ def ask(build: Build, record: BuildRecord, cgroup_version: int | None) -> Told:
     """Run a load in a bare container, and ask the tools."""
     argv = ("python3", "-B", _WRAPPER, *build.command.split())
     with tempfile.TemporaryDirectory() as folder, bare.bare_container(build, record, argv) as container:
-        into = ("docker", "cp", "-", f"{container}:{SOURCE}")
-        subprocess.run(into, check=True, input=wrapper(), capture_output=True)
+        bare.put(container, SOURCE, wrapper())
         with docker_stats(container) as seen:
             found = bare.run(container, Path(folder) / "log", timeout_s=_LONGEST_S)
     told = [line for line in found.output.splitlines() if line.startswith(measured.MARK)]

@@ -37,7 +37,8 @@ def main() -> None:
 
 def _row(build: Build, found: Sequence[pairs.Pair]) -> list[str]:
     shares = [pair.first.probe_cpu_s / pair.first.cpu_s for pair in found]
-    held = pairs.median_ratio(found) <= GOAL_RATIO and statistics.median(shares) <= GOAL_CPU
+    ratio = statistics.median(pair.ratio for pair in found)
+    held = ratio <= GOAL_RATIO and statistics.median(shares) <= GOAL_CPU
     return [*pairs.cells(build, found), report.spread([100 * share for share in shares]), "yes" if held else "no"]
 
 

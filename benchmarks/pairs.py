@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -166,8 +165,3 @@ def cells(build: Build, pairs: Sequence[Pair]) -> list[str]:
         report.spread([pair.ratio for pair in pairs], ".3f"),
         report.spread([pair.cpu_ratio for pair in pairs], ".3f"),
     ]
-
-
-def median_ratio(pairs: Sequence[Pair]) -> float:
-    """By the clock."""
-    return statistics.median(pair.ratio for pair in pairs)

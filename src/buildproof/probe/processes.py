@@ -180,10 +180,10 @@ class Census:
         tenth of a listing. Where pids have begun anew, or something else answers for the kernel, it proves nothing.
         """
         raw = _read(f"{self._proc}/loadavg", 128)
-        newest = raw.rpartition(b" ")[2].strip() if raw else b""
-        before, self._newest = self._newest, int(newest) if newest.isdigit() else None
-        is_same = self._newest is not None and self._newest == before
-        return not is_same or max(self.alive, default=1) > (before or 0)
+        last = raw.rpartition(b" ")[2].strip() if raw else b""
+        newest = int(last) if last.isdigit() else None
+        before, self._newest = self._newest, newest
+        return newest is None or newest != before or newest < max(self.alive, default=1)
 
     def meet(self, *, thoroughly: bool = False) -> None:
         """Note processes not met twice before: cheap, done at every tick so that short-lived ones get their name.
